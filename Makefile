@@ -1,0 +1,36 @@
+# Everything that a developer or CI does, by one name each.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: serve test check format bench fuzz clean
+
+serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0.1:8080/
+	$(BIN)/mod-progress serve
+
+test: $(VENV)/.test ## the whole suite, with coverage by branch
+	scripts/system-packages nginx redis-server chromium curl
+	scripts/test $(BIN)
+
+check: $(VENV)/.test ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	python3 -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[all]'
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[all,test]'
+	touch $@ $(VENV)/.serve

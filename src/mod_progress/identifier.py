@@ -1,0 +1,54 @@
+"""Find the id of a transfer in a query string or in headers, and check it.
+
+The id is a capability: whoever knows it may look. So it is never guessed, trimmed or repaired.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+#: The name of the query parameter and of the request header.
+PARAMETER = "X-Progress-ID"
+
+#: The query parameter that names the function of a jsonp answer.
+CALLBACK_PARAMETER = "X-Progress-Callback"
+
+#: 1 to 128 visible ASCII characters. The length is the original's.
+_VALID = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
+
+
+@lru_cache
+def _finder(name: str) -> re.Pattern[bytes]:
+    """Compile the search for one parameter: its name in any case, its dashes possibly encoded.
+
+    The original's documentation writes both ``X-Progress-Id`` and ``X-Progress-ID``.
+    """
+    spelling = re.escape(name.encode()).replace(rb"\-", rb"(?:-|%2d)")
+    return re.compile(rb"(?:^|&)" + spelling + rb"=([^&]*)", re.IGNORECASE)
+
+
+def find_parameter(query: bytes, name: str) -> bytes | None:
+    """Return the percent-decoded value of the first query parameter of that name, or None.
+
+    A ``+`` stands for itself: ids are base64 more often than they hold a space.
+    """
+    found = _finder(name).search(query)
+    if found is None:
+        return None
+    value = found[1]
+    return unquote_to_bytes(value) if b"%" in value else value
+
+
+def find_identifier(query: bytes, header: bytes | None) -> bytes | None:
+    """Return the id that a request carries, unchecked: the query's before the header's."""
+    candidate = find_parameter(query, PARAMETER) if query else None
+    return header if candidate is None else candidate
+
+
+def check_identifier(candidate: bytes | None) -> str | None:
+    """Return the id as text, or None where it is missing or not valid."""
+    if candidate is None or _VALID(candidate) is None:
+        return None
+    return candidate.decode("ascii")

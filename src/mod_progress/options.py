@@ -1,0 +1,81 @@
+"""The options of tracking: parsed once, shared by every front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+#: The methods that an option may name: RFC 9110 (section 9), PATCH (RFC 5789), and WebDAV and its
+#: extensions, which the original knows too.
+KNOWN_METHODS = frozenset(
+    """
+    GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH
+    PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK
+    ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT LABEL MERGE MKACTIVITY MKCALENDAR MKREDIRECTREF
+    MKWORKSPACE ORDERPATCH REBIND REPORT SEARCH UNBIND UNCHECKOUT UPDATE UPDATEREDIRECTREF
+    VERSION-CONTROL
+    """.split()
+)
+
+
+class OptionError(ValueError):
+    """An option has a value that it does not take."""
+
+    def __init__(self, name: str, value: object, takes: str, hint: str = "") -> None:
+        self.name = name
+        self.value = value
+        self.takes = takes
+        suggestion = f"; did you mean {hint!r}?" if hint else ""
+        super().__init__(f"{name}: {value!r} is not {takes}{suggestion}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to track, and for how long its end can be read.
+
+    Raises `OptionError` where a value is not what the option takes.
+    """
+
+    #: Seconds for which a finished transfer stays readable.
+    ttl: float = 30.0
+    #: The request methods that are tracked.
+    methods: frozenset[str] = frozenset({"POST"})
+    #: Whether to log why a request is tracked or not.
+    debug: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ttl", check_ttl(self.ttl))
+        object.__setattr__(self, "methods", check_methods(self.methods))
+        check_flag("debug", self.debug)
+
+
+def check_ttl(value: object) -> float:
+    """Return ``value`` as seconds; it must be a finite number, 0 or more."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
+        raise OptionError("ttl", value, "a number of seconds, 0 or more")
+    return float(value)  # type: ignore[arg-type]
+
+
+def check_methods(value: object) -> frozenset[str]:
+    """Return ``value``, one name or several, as a set of known method names."""
+    takes = "a list of HTTP methods such as 'POST'"
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Iterable):
+        raise OptionError("methods", value, takes)
+    methods = tuple(value)
+    for method in methods:
+        if method not in KNOWN_METHODS:
+            near = get_close_matches(str(method).upper(), sorted(KNOWN_METHODS), n=1)
+            raise OptionError("methods", method, "an HTTP method", *near)
+    return frozenset(methods)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return ``value``, which must be a boolean; ``name`` is the option's, for the message."""
+    if not isinstance(value, bool):
+        raise OptionError(name, value, "true or false")
+    return value

@@ -1,0 +1,99 @@
+"""The lookup table of this process: id -> Transfer while it runs, id -> its last Snapshot after.
+
+Every operation costs O(1), however many entries there are. Nothing scans and nothing needs a
+timer: finished entries leave in the order in which they came, a few with each operation, and a
+lookup never believes one whose time is over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from mod_progress.transfer import UNKNOWN, Snapshot, Transfer
+
+#: How many entries the table holds, running and finished, where nobody says otherwise.
+DEFAULT_CAPACITY = 100_000
+
+#: How many expired entries one operation may drop: more than the one it may add, so that the
+#: backlog shrinks, and few enough that no show waits for it (0.4 microseconds an entry).
+SWEEP = 4
+
+
+class LookupTable:
+    """The transfers of this process by id. Safe to share among threads."""
+
+    def __init__(
+        self,
+        ttl: float,
+        capacity: int = DEFAULT_CAPACITY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keep finished entries for ``ttl`` seconds of ``clock``, and ``capacity`` in all."""
+        self.ttl = ttl
+        self.capacity = capacity
+        self._clock = clock
+        self._running: dict[str, Transfer] = {}
+        # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
+        # emptied from its front is found only by walking over all that have left.
+        self._finished: OrderedDict[str, tuple[float, Snapshot]] = OrderedDict()
+        # Reentrant: a garbage collection inside may close an abandoned response, which settles.
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        """Count the entries that are held, those that wait to be swept included."""
+        return len(self._running) + len(self._finished)
+
+    def register(self, identifier: str, request_size: int | None) -> Transfer | None:
+        """Enter a new transfer; one that had the id before goes on, unseen.
+
+        Returns None where the table is full of running transfers.
+        """
+        with self._lock:
+            self._sweep()
+            self._finished.pop(identifier, None)
+            if identifier not in self._running and len(self) >= self.capacity:
+                if not self._finished:
+                    return None
+                self._finished.popitem(last=False)
+            transfer = Transfer(identifier, request_size, self._finish)
+            self._running[identifier] = transfer
+            return transfer
+
+    def lookup(self, identifier: str) -> Snapshot:
+        """Return the picture of this moment, `UNKNOWN` where there is none."""
+        with self._lock:
+            self._sweep()
+            transfer = self._running.get(identifier)
+            if transfer is not None:
+                return transfer.snapshot()
+            deadline, snapshot = self._finished.get(identifier, (0.0, UNKNOWN))
+            return snapshot if deadline > self._clock() else UNKNOWN
+
+    def in_flight(self) -> list[Transfer]:
+        """Return the running transfers, oldest first."""
+        with self._lock:
+            return list(self._running.values())
+
+    def _finish(self, transfer: Transfer) -> None:
+        with self._lock:
+            if self._running.get(transfer.identifier) is not transfer:
+                return  # another request took the id over
+            del self._running[transfer.identifier]
+            if self.ttl > 0:
+                entry = (self._clock() + self.ttl, transfer.snapshot())
+                self._finished[transfer.identifier] = entry
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Drop a few of the entries whose time is over."""
+        if not self._finished:
+            return
+        now = self._clock()
+        for _ in range(SWEEP):
+            identifier = next(iter(self._finished), None)
+            if identifier is None or self._finished[identifier][0] > now:
+                return
+            del self._finished[identifier]

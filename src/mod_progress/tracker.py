@@ -1,0 +1,129 @@
+"""All that a front needs: track a request, show a transfer."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from mod_progress.formats import JSON, Format
+from mod_progress.identifier import (
+    CALLBACK_PARAMETER,
+    PARAMETER,
+    check_identifier,
+    find_identifier,
+    find_parameter,
+)
+from mod_progress.options import Options
+from mod_progress.stores import Store
+from mod_progress.table import DEFAULT_CAPACITY, LookupTable
+from mod_progress.transfer import Snapshot, State, Transfer
+
+logger = logging.getLogger("mod_progress")
+
+
+class Answer(NamedTuple):
+    """What a show says: always status 200, with `formats.HEADERS`."""
+
+    content_type: str
+    body: bytes
+
+
+class Tracker:
+    """The options, the table of this process and the store behind it.
+
+    Tracking never breaks, delays or refuses the request that it watches.
+    """
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        store: Store | None = None,
+        capacity: int = DEFAULT_CAPACITY,
+    ) -> None:
+        self.options = options or Options()
+        self.store = store
+        self.table = LookupTable(self.options.ttl, capacity)
+        self._full = False
+
+    def track(
+        self,
+        method: str,
+        query: bytes,
+        header: bytes | None,
+        request_size: int | None,
+        options: Options | None = None,
+    ) -> Transfer | None:
+        """Register a request that is to be tracked; None where it is not.
+
+        ``header`` is the value of the request header `identifier.PARAMETER`, ``request_size`` the
+        body's size in bytes, None while nobody knows it. ``options`` stand in for the tracker's
+        own for this request; their ttl does not count.
+        """
+        options = options or self.options
+        if method not in options.methods:
+            if options.debug:
+                tracked = ", ".join(sorted(options.methods))
+                logger.debug("not tracked: the method is %s, tracked: %s", method, tracked)
+            return None
+        candidate = find_identifier(query, header)
+        identifier = check_identifier(candidate)
+        if identifier is None:
+            if options.debug:
+                logger.debug("not tracked: %s", _why_not(candidate))
+            return None
+        transfer = self.table.register(identifier, request_size)
+        if transfer is None:
+            self._say_full()
+        else:
+            self._full = False
+            if options.debug:
+                logger.debug("tracking %s %s", method, identifier)
+        return transfer
+
+    def show(
+        self, query: bytes, header: bytes | None, form: Format = JSON
+    ) -> Answer | Future[Answer] | None:
+        """Answer for the id that the query or the header carries; None where it carries none.
+
+        The answer is there at once, or a future of it where a store far away is asked.
+        """
+        identifier = check_identifier(find_identifier(query, header))
+        if identifier is None:
+            return None
+        callback = find_parameter(query, CALLBACK_PARAMETER) if query else None
+        found = self.look(identifier)
+        if isinstance(found, Snapshot):
+            return Answer(form.content_type, form.render(found, callback))
+        answer: Future[Answer] = Future()
+
+        def reply(snapshot: Future[Snapshot]) -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(
+                    Answer(form.content_type, form.render(snapshot.result(), callback))
+                )
+
+        found.add_done_callback(reply)
+        return answer
+
+    def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
+        """Return the picture of a transfer: this process's own, else the store's."""
+        snapshot = self.table.lookup(identifier)
+        if self.store is None or snapshot.state is State.RUNNING:
+            return snapshot
+        return self.store.lookup(identifier)
+
+    def _say_full(self) -> None:
+        """Say once, until there is room again, that requests go on untracked."""
+        if not self._full:
+            self._full = True
+            logger.warning(
+                "the table is full: %d transfers are running, new ones go on untracked",
+                self.table.capacity,
+            )
+
+
+def _why_not(candidate: bytes | None) -> str:
+    if candidate is None:
+        return f"no {PARAMETER} in the query or the headers"
+    return f"{PARAMETER} {candidate[:128]!r} is not 1 to 128 visible ASCII characters"
