@@ -1,0 +1,1 @@
+"""The gateway: mod_progress in front of any backend."""

@@ -1,0 +1,319 @@
+"""One client: requests in, answers out, one at a time, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import struct
+import termios
+from collections import deque
+from collections.abc import Awaitable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mod_progress.gateway.body import Body, ChunkedBody
+from mod_progress.gateway.exchange import TEXT, Exchange, Handler
+from mod_progress.gateway.message import (
+    Refusal,
+    RequestHead,
+    check_incomplete,
+    parse_request,
+    reason_phrase,
+    response_head,
+)
+from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
+from mod_progress.transfer import Transfer
+
+if TYPE_CHECKING:
+    from mod_progress.gateway.worker import Worker
+
+logger = logging.getLogger("mod_progress.gateway")
+
+_HEAD_END = b"\r\n\r\n"
+
+# What an ioctl that tells one number writes into.
+_NUMBER = struct.Struct("i")
+
+
+class _NotFound:
+    """What answers where nothing in the configuration does."""
+
+    def handle(self, exchange: Exchange) -> None:
+        raise Refusal(404, "no action of the configuration answers this request")
+
+
+_NOT_FOUND: Handler = _NotFound()
+
+
+class Connection(Stream):
+    """One client's connection."""
+
+    def __init__(self, worker: Worker, scheme: str = "http") -> None:
+        super().__init__(worker.loop)
+        self.worker = worker
+        self.tracker = worker.tracker
+        self.limits = worker.site.limits
+        self.scheme = scheme
+        self.read_time = self.write_time = self.limits.body_idle_time
+        #: The client's address and ours; ("", -1) on a Unix socket.
+        self.peer: tuple[str, int] = ("", -1)
+        self.local: tuple[str, int] = ("", -1)
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        # How much of the buffer is known to hold no end of a head.
+        self._scanned = 0
+        # Once the last response is handed over: bytes that may still come before we close.
+        self._lingering: int | None = None
+        # Transfers whose response is handed over, each with the position of its last byte: they
+        # are done when the client has acknowledged it.
+        self._unsettled: deque[tuple[int, Transfer]] = deque()
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self.peer = _address(transport.get_extra_info("peername"))
+        self.local = _address(transport.get_extra_info("sockname"))
+        self.read_deadline = self.loop.time() + self.limits.idle_time
+        #: Whether the client is a front proxy that is believed in what it says of its own client.
+        self.trusted = self.worker.site.trusts(self.peer[0])
+        self.worker.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Serve the requests that are complete, or keep the bytes for the one being served."""
+        if self._lingering is not None:
+            self._linger_on(len(data))
+        elif self._exchange is not None or self._room is not None:
+            super().data_received(data)
+        else:
+            self.buffer = self.buffer + data if self.buffer else data
+            self._advance()
+
+    def eof_received(self) -> bool:
+        """Close where nothing is left to answer; else answer it first (RFC 9112, section 9.6)."""
+        half_open = super().eof_received()
+        self.acknowledge()
+        if self._exchange is None:
+            self.close()
+        return half_open
+
+    def resume_writing(self) -> None:
+        """Go on with what was pipelined while the client did not read."""
+        super().resume_writing()
+        if self._exchange is None and self.buffer:
+            self._advance()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Stop what serves this client: nothing goes on for nobody."""
+        super().connection_lost(error)
+        if self._task is not None:
+            self._task.cancel()
+        while self._unsettled:
+            self._unsettled.popleft()[1].cut()
+        self.worker.closed(self)
+
+    def read_expired(self) -> None:
+        """The client was silent for too long."""
+        if self._exchange is not None:
+            super().read_expired()
+        elif self._lingering is None and self.buffer:
+            self._refuse(Refusal(408, "the request's head did not come in time"))
+        else:
+            self.close()
+
+    # Requests in.
+
+    def _advance(self) -> None:
+        """Serve what is in the buffer, one request after the other."""
+        while self.buffer and self._exchange is None and not self.lost:
+            if self._lingering is not None or self._room is not None:
+                return
+            if self._unsettled:
+                self.acknowledge()
+            try:
+                head = self._take_head()
+                if head is None:
+                    return
+                request = parse_request(head, self.worker.head_limits)
+                exchange = Exchange(self, request, self._body(request))
+            except Refusal as refusal:
+                self._refuse(refusal)
+                return
+            self._serve(exchange)
+
+    def _take_head(self) -> bytes | None:
+        """Take one whole head off the buffer; raises `Refusal` as early as it cannot become one."""
+        if self.buffer[:1] == b"\r":
+            # RFC 9112, section 2.2: an empty line before a request is ignored.
+            self.buffer = self.buffer.removeprefix(b"\r\n")
+        end = self.buffer.find(_HEAD_END, self._scanned) + len(_HEAD_END)
+        if end >= len(_HEAD_END):
+            self._scanned = 0
+            self.read_deadline = NEVER
+            if end > self.limits.head_size:
+                raise Refusal(431, "the head is too large")
+            return self.take(end)
+        check_incomplete(self.buffer, self._scanned, self.worker.head_limits)
+        if not self._scanned:
+            self.read_deadline = self.loop.time() + self.limits.head_time
+        self._scanned = max(0, len(self.buffer) - len(_HEAD_END) + 1)
+        return None
+
+    def _body(self, request: RequestHead) -> Body:
+        limit = self.limits.body_size
+        if request.chunked:
+            return ChunkedBody(self, limit)
+        length = request.content_length or 0
+        if limit and length > limit:
+            raise Refusal(413, "the body is too large")
+        return Body(self, length)
+
+    # Answers out.
+
+    def _serve(self, exchange: Exchange) -> None:
+        """Run the actions, then what answers: at once, or in a task where it has to wait."""
+        self._exchange = exchange
+        try:
+            self.worker.site.action(exchange)
+            handler = exchange.handler or exchange.fallback or _NOT_FOUND
+            work = handler.handle(exchange)
+        except Exception as error:
+            self._fail(exchange, error)
+            work = None
+        if work is None:
+            self._conclude(exchange)
+        else:
+            self._task = self.loop.create_task(self._wait_for(exchange, work))
+
+    async def _wait_for(self, exchange: Exchange, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            pass  # the client is gone, or the worker ends: what is not finished is cut
+        except Exception as error:
+            self._fail(exchange, error)
+        self._task = None
+        self._conclude(exchange)
+        self._advance()
+
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
+        """Answer for an error where that is still possible; else the response stays cut."""
+        if isinstance(error, Slow) and error.stream is self:
+            error = Refusal(408, "the client was too slow")
+        elif not isinstance(error, Refusal | Cut | OSError):
+            logger.error("while serving %s", exchange.request.path, exc_info=error)
+            error = Refusal(500, "an error of the gateway's own")
+        if isinstance(error, Refusal) and not exchange.started and not self.lost:
+            exchange.refuse(error)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what is no request, and close: nothing after it can be trusted."""
+        self.buffer = b""
+        self.write(refusal_response(refusal, self.worker.date))
+        self._linger()
+
+    def _conclude(self, exchange: Exchange) -> None:
+        """The response is handed over, or it is cut: settle, then the next request or the end."""
+        self._exchange = None
+        if self.worker.access_log is not None:
+            self.worker.access_log.write(exchange)
+        if not exchange.finished:
+            exchange.transfer.cut()
+            self._cut(exchange)
+            return
+        if exchange.transfer.identifier:
+            self._unsettled.append((self.handed, exchange.transfer))
+            self.acknowledge()
+        if self.lost:
+            return
+        if exchange.keep_alive and not self.worker.draining:
+            self.read_deadline = self.loop.time() + self.limits.idle_time
+            self.resume_reading()
+            if self.ended and not self.buffer:
+                self.close()
+        else:
+            self._linger()
+
+    def _cut(self, exchange: Exchange) -> None:
+        """End a response that is not whole, visibly.
+
+        What is framed shows by its framing that it is not whole; what ends with its connection
+        shows it by a reset alone.
+        """
+        framed = exchange.chunked or exchange.transfer.response_size is not None
+        self.close() if exchange.started and framed else self.abort()
+
+    def _linger(self) -> None:
+        """Close so that the client gets the answer (RFC 9112, section 9.6).
+
+        A socket that is closed with unread bytes in it sends a reset, which destroys what the
+        client has not read: so our side is closed first, and the client's bytes are read on,
+        within bounds, until it closes too.
+        """
+        self._lingering = self.limits.linger_size
+        self.buffer = b""
+        if self.lost:
+            return
+        if self.ended or self.encrypted:
+            self.close()
+            return
+        self.end()
+        self.resume_reading()
+        self.read_deadline = self.loop.time() + self.limits.linger_time
+
+    def _linger_on(self, size: int) -> None:
+        self._lingering = (self._lingering or 0) - size
+        if self._lingering < 0:
+            self.close()
+
+    # What the client has.
+
+    def unacknowledged(self) -> int:
+        """Return how many of the bytes that were handed over the client has not acknowledged."""
+        if self.lost:
+            return 0
+        # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
+        queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
+        return int(_NUMBER.unpack(queued)[0]) + self.transport.get_write_buffer_size()
+
+    def acknowledge(self) -> None:
+        """Settle the transfers whose last byte the client has."""
+        while self._unsettled:
+            position, transfer = self._unsettled[0]
+            if self.handed - self.unacknowledged() < position:
+                self.worker.settle_soon(self)
+                return
+            self._unsettled.popleft()
+            transfer.delivered()
+
+    @cached_property
+    def forwarded_lines(self) -> bytes:
+        """What an upstream is told of the client; takes the request's host, twice."""
+        address = self.peer[0].replace("%", "%%") or "unknown"
+        node = f'"[{address}]"' if ":" in address else address
+        return (
+            f"X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\n"
+            f"X-Forwarded-Proto: {self.scheme}\r\nX-Forwarded-Host: %b\r\n"
+            f'Forwarded: for={node};proto={self.scheme};host="%b"\r\n'
+        ).encode()
+
+    # The end of the worker.
+
+    def wind_down(self) -> None:
+        """Close if idle; else the response in progress is the last."""
+        if self._exchange is None and self._lingering is None:
+            self.close()
+
+
+def refusal_response(refusal: Refusal, date: bytes) -> bytes:
+    """Serialise the answer to what is no request: its connection closes."""
+    body = b"%d %b\n" % (refusal.status, reason_phrase(refusal.status))
+    framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
+    return response_head(refusal.status, (date, TEXT, framing)) + body
+
+
+def _address(address: object) -> tuple[str, int]:
+    """Return host and port of a socket's address; ("", -1) where it has none."""
+    return (address[0], address[1]) if isinstance(address, tuple) else ("", -1)

@@ -1,0 +1,187 @@
+"""One request and its response: what the actions look at and what they answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol
+
+from mod_progress.gateway.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.message import Refusal, RequestHead, reason_phrase, response_head
+from mod_progress.identifier import PARAMETER
+from mod_progress.transfer import Transfer
+
+if TYPE_CHECKING:
+    from mod_progress.gateway.body import Body
+    from mod_progress.gateway.connection import Connection
+
+_IDENTIFIER_FIELD = PARAMETER.lower().encode()
+
+#: The field of an answer in words.
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
+
+#: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
+BODILESS = frozenset({204, 304})
+
+
+class Handler(Protocol):
+    """What answers a request: at once, or by a coroutine where it has to wait."""
+
+    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Answer. Raises `message.Refusal` where the answer is no more than a status."""
+
+
+class Exchange:
+    """One request on a connection, from its head until its response is handed over.
+
+    The actions of the configuration run first, each once, in order; one of them may put itself,
+    or another, into `handler`. Then the handler answers: with `respond`, or with `start`, any
+    number of `send`, and `finish`.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "bodiless",
+        "body",
+        "buffer_request_body",
+        "connection",
+        "docroot",
+        "fallback",
+        "finished",
+        "handler",
+        "keep_alive",
+        "options",
+        "physical_path",
+        "request",
+        "started",
+        "tracker",
+        "transfer",
+    )
+
+    def __init__(self, connection: Connection, request: RequestHead, body: Body) -> None:
+        self.connection = connection
+        self.request = request
+        self.body = body
+        body.count = self.received
+        self.tracker = connection.tracker
+        #: The tracking options that are in force for this request.
+        self.options = self.tracker.options
+        #: The counters; they are nobody's until `track` enters them into the table.
+        self.transfer = Transfer("", request.body_size)
+        self.handler: Handler | None = None
+        #: What answers where no action took the request.
+        self.fallback: Handler | None = None
+        #: The directory that `docroot` names, and the file below it that the path leads to.
+        self.docroot: str | None = None
+        self.physical_path: str | None = None
+        #: Whether the whole request body is read before an upstream hears of it.
+        self.buffer_request_body = False
+        #: Whether the head of the final response went out, and whether all of the response did.
+        self.started = False
+        self.finished = False
+        #: Whether the response has no body, and whether the connection serves another request.
+        self.bodiless = False
+        self.keep_alive = request.keep_alive
+        self._chunked = False
+
+    @property
+    def identifier_field(self) -> bytes | None:
+        """The value of the request's header field that may carry the id."""
+        return self.request.named.get(_IDENTIFIER_FIELD)
+
+    def received(self, size: int) -> None:
+        """Count ``size`` more bytes of the request's body."""
+        transfer = self.transfer
+        transfer.received += size
+        if transfer.request_size is None and self.body.finished:
+            transfer.request_ended()
+
+    def sent(self, size: int) -> None:
+        """Count ``size`` more bytes of the response's body, handed over for the client."""
+        self.transfer.written += size
+
+    def respond(self, status: int, body: bytes = b"", lines: bytes = b"") -> None:
+        """Answer with a whole response; ``lines`` are its fields, each with its CRLF."""
+        if not self.body.finished:
+            self.body.discard()
+        head = self._head(status, lines, len(body))
+        if not self.bodiless:
+            self.transfer.written = len(body)
+            head += body
+        self.connection.write(head)
+        self.finished = True
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer that the request cannot be served, in words."""
+        phrase = reason_phrase(refusal.status)
+        self.respond(refusal.status, b"%d %b\n" % (refusal.status, phrase), TEXT)
+
+    def start(
+        self,
+        status: int,
+        lines: bytes,
+        size: int | None,
+        first: bytes = b"",
+        *,
+        dated: bool = False,
+    ) -> None:
+        """Send the head of the final response, and with it what is here of the body.
+
+        ``size`` is the Content-Length, if there is one; ``dated`` tells that the lines have a Date.
+        """
+        head = self._head(status, lines, size, dated=dated)
+        if first and not self.bodiless:
+            head += encode_chunk(first) if self._chunked else first
+            self.transfer.written += len(first)
+        self.connection.write(head)
+
+    def switch(self, head: bytes) -> None:
+        """Send the head of a 101 response: what follows is not HTTP."""
+        self.connection.write(head)
+        self.started = True
+        self.keep_alive = False
+        self.transfer.response_started(101, None)
+
+    async def send(self, data: bytes) -> None:
+        """Send the next bytes of the response's body, and wait while the client does not read."""
+        if self.bodiless or not data:
+            return
+        self.connection.write(encode_chunk(data) if self._chunked else data)
+        self.transfer.written += len(data)
+        await self.connection.drain()
+
+    def finish(self) -> None:
+        """The response is whole."""
+        if self._chunked:
+            self.connection.write(LAST_CHUNK)
+        self.finished = True
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the response's body goes out in the chunked coding."""
+        return self._chunked
+
+    def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
+        request = self.request
+        self.started = True
+        self.bodiless = request.method == "HEAD" or status in BODILESS
+        if size is not None:
+            framing = b"" if status == 204 else b"Content-Length: %d\r\n" % size
+        elif self.bodiless:
+            framing = b""
+        elif request.minor:
+            self._chunked = True
+            framing = b"Transfer-Encoding: chunked\r\n"
+        else:
+            self.keep_alive = False  # RFC 9112, section 6.3: the body ends with the connection
+            framing = b""
+        self.transfer.response_started(status, 0 if self.bodiless else size)
+        date = b"" if dated else self.connection.worker.date
+        return response_head(status, (date, lines, framing, self._persistence()))
+
+    def _persistence(self) -> bytes:
+        """Tell the client whether another request is served (RFC 9112, section 9.3)."""
+        if not self.body.finished or self.connection.worker.draining:
+            self.keep_alive = False
+        if not self.keep_alive:
+            return b"Connection: close\r\n"
+        return b"" if self.request.minor else b"Connection: keep-alive\r\n"

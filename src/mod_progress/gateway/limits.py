@@ -1,0 +1,53 @@
+"""What one client, one message and one upstream may take up: sizes in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mod_progress.gateway.message import HeadLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Every bound of the gateway; 0 switches off those that say so."""
+
+    #: A request's or response's whole head (431, 502).
+    head_size: int = 32 * 1024
+    #: Header fields in a head (431, 502).
+    head_fields: int = 100
+    #: The request target (414).
+    target_size: int = 8 * 1024
+    #: From a request's first byte to the end of its head (408).
+    head_time: float = 20.0
+    #: A kept-alive connection between two requests, and before the first.
+    idle_time: float = 75.0
+    #: A request body, also when chunked (413); 0: any size.
+    body_size: int = 16 * 1024**3
+    #: Within a body: no byte moved for so long (408, or cut).
+    body_idle_time: float = 60.0
+    #: Least bytes a second of a request body, over each `body_idle_time` (408); 0: any rate.
+    body_least_rate: int = 0
+    #: To connect to an upstream (504).
+    connect_time: float = 10.0
+    #: An upstream takes no byte of a request for so long (504).
+    upstream_send_time: float = 60.0
+    #: An upstream sends no byte of a response for so long (504, or cut).
+    upstream_read_time: float = 60.0
+    #: Idle upstream connections kept, each upstream and worker, and for how long.
+    upstream_idle: int = 64
+    upstream_idle_time: float = 30.0
+    #: Client connections of one worker; more wait in the listen queue.
+    connections: int = 20_000
+    #: Bytes of pipelined requests that wait behind the one being answered.
+    pipelined_size: int = 64 * 1024
+    #: After an early answer: for how long, and how much of the rest of the body is read on
+    #: (RFC 9112, section 9.6).
+    linger_time: float = 5.0
+    linger_size: int = 64 * 1024**2
+    #: At SIGTERM or a reload: what is in flight has so long to finish.
+    drain_time: float = 3600.0
+
+    @property
+    def head(self) -> HeadLimits:
+        """The bounds of one head."""
+        return HeadLimits(self.head_size, self.head_fields, self.target_size)

@@ -1,0 +1,348 @@
+"""The one place that knows the syntax of HTTP/1.1 heads: bytes to head or refusal, and back.
+
+Strict: what RFC 9112 does not allow is refused, never repaired, so that what leaves the gateway
+means to everybody behind it what it meant here. One expression holds the whole grammar of a head;
+only where it does not match is the reason looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+# RFC 9110, section 5.5: visible characters, space, tab and obs-text; no other control character.
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
+_FIELDS = rb"((?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*+)\r\n"
+_REQUEST = re.compile(
+    rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" + _FIELDS
+).fullmatch
+_RESPONSE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: " + _VALUE + rb")?\r\n" + _FIELDS)
+_FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.)[0-9]\.[0-9]\r\n").match
+
+#: What no head may contain, found before the head is complete: a line end that is not CRLF, or
+#: another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
+FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])").search
+
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?").fullmatch
+_ABSOLUTE = re.compile(rb"(?:https?)://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
+
+#: 18 digits hold every size below an exabyte and never overflow 64 bits.
+_LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
+
+#: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
+#: writes itself.
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+)
+#: Fields that `Connection` cannot name away: the message means something else without them.
+PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
+
+#: Parsed heads that are kept: a client that polls sends the same bytes each time.
+_REMEMBERED = 512
+#: Bytes of the longest head that is remembered: 512 of them stay below 2 MB with what they hold.
+_LONGEST_REMEMBERED = 1024
+
+
+class Refusal(Exception):
+    """A message that is not HTTP/1.1, or not one that the gateway takes."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class HeadLimits(NamedTuple):
+    """What a head may take up before it is refused."""
+
+    #: Bytes of the whole head.
+    size: int = 32 * 1024
+    #: Header fields.
+    fields: int = 100
+    #: Bytes of the request target.
+    target: int = 8 * 1024
+
+
+class RequestHead:
+    """A request's head; nobody changes it, as equal requests share one."""
+
+    __slots__ = (
+        "chunked",
+        "connection",
+        "content_length",
+        "expects_continue",
+        "fields",
+        "host",
+        "keep_alive",
+        "method",
+        "minor",
+        "named",
+        "onward",
+        "path",
+        "query",
+        "target",
+        "upgrade",
+    )
+
+    def __init__(self, method: bytes, target: bytes, minor: int, fields: Fields) -> None:
+        self.method = method.decode("ascii")
+        self.minor = minor
+        self.fields = fields
+        #: The first value of each field, by its name in lower case.
+        self.named = _by_name(fields)
+        self.connection = _tokens(self._all(b"connection"))
+        self.target, self.host = self._authority(target)
+        self.path, self.query = _split_target(self.target)
+        #: The fields as they go on to an upstream, once that was worked out.
+        self.onward: bytes | None = None
+        self.chunked = self._chunked()
+        #: Bytes of the body; None where there is no such field.
+        self.content_length = self._content_length()
+        self.keep_alive = (
+            b"close" not in self.connection if minor else b"keep-alive" in self.connection
+        )
+        self.expects_continue = self._expects_continue()
+        #: The protocol that the client wants to switch to, in lower case.
+        self.upgrade = (
+            self.named.get(b"upgrade", b"").lower() if b"upgrade" in self.connection else b""
+        )
+
+    def _all(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.fields if key.lower() == name]
+
+    def _authority(self, target: bytes) -> tuple[bytes, bytes]:
+        """Check Host, and reduce an absolute target to its path (RFC 9112, section 3.2)."""
+        if self.method == "CONNECT":
+            raise Refusal(405, "CONNECT is not served here")
+        hosts = self._all(b"host") if b"host" in self.named else []
+        if len(hosts) > 1:
+            raise Refusal(400, "Host is repeated")
+        if not hosts and self.minor:
+            raise Refusal(400, "Host is missing")
+        if hosts and _HOST(hosts[0]) is None:
+            raise Refusal(400, "Host is not a valid host")
+        host = hosts[0] if hosts else b""
+        if target.startswith(b"/"):
+            return target, host
+        absolute = _ABSOLUTE(target)
+        if absolute is not None:
+            if _HOST(absolute[1]) is None:
+                raise Refusal(400, "the target's host is not a valid host")
+            path = absolute[2] or b"/"
+            return (path if path.startswith(b"/") else b"/" + path), absolute[1]
+        if target == b"*" and self.method == "OPTIONS":
+            return target, host
+        raise Refusal(400, "the request target is neither a path nor a URL")
+
+    def _chunked(self) -> bool:
+        if b"transfer-encoding" not in self.named:
+            return False
+        codings = [coding.lower() for coding in _tokens_in_order(self._all(b"transfer-encoding"))]
+        if self.minor == 0:
+            raise Refusal(400, "Transfer-Encoding in HTTP/1.0")
+        if any(coding != b"chunked" for coding in codings):
+            raise Refusal(501, "a transfer coding other than chunked")
+        if len(codings) != 1:
+            raise Refusal(400, "Transfer-Encoding is not chunked, once")
+        if b"content-length" in self.named:
+            raise Refusal(400, "Transfer-Encoding together with Content-Length")
+        return True
+
+    def _content_length(self) -> int | None:
+        if b"content_length" in self.named or b"transfer_encoding" in self.named:
+            raise Refusal(400, "a framing field with an underscore")
+        if b"content-length" not in self.named:
+            return None
+        return _length(self._all(b"content-length"))
+
+    def _expects_continue(self) -> bool:
+        expectation = self.named.get(b"expect")
+        if expectation is None:
+            return False
+        if expectation.lower() != b"100-continue":
+            raise Refusal(417, "an expectation other than 100-continue")
+        return self.minor >= 1  # RFC 9110, section 10.1.1: ignored in HTTP/1.0
+
+    @property
+    def body_size(self) -> int | None:
+        """Bytes of the body; None while nobody knows."""
+        return None if self.chunked else self.content_length or 0
+
+
+class ResponseHead:
+    """The head of a response, as an upstream sent it."""
+
+    __slots__ = (
+        "chunked",
+        "connection",
+        "content_length",
+        "fields",
+        "keep_alive",
+        "named",
+        "status",
+    )
+
+    def __init__(self, status: int, minor: int, fields: Fields) -> None:
+        self.status = status
+        self.fields = fields
+        self.named = _by_name(fields)
+        self.connection = _tokens(value for key, value in fields if key.lower() == b"connection")
+        self.keep_alive = (
+            b"close" not in self.connection if minor else b"keep-alive" in self.connection
+        )
+        codings = [value for key, value in fields if key.lower() == b"transfer-encoding"]
+        self.chunked = bool(codings)
+        lengths = [value for key, value in fields if key.lower() == b"content-length"]
+        self.content_length = _length(lengths) if lengths else None
+        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or lengths):
+            raise Refusal(502, "the upstream's framing is ambiguous")
+
+
+def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
+    """Parse a request's head, its closing empty line included; raises `Refusal`."""
+    if len(head) <= _LONGEST_REMEMBERED:
+        return _remembered_request(head, limits)
+    return _parse_request(head, limits)
+
+
+def _parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
+    match = _REQUEST(head)
+    if match is None:
+        raise _why_refused(head)
+    method, target, major, minor, fields = match.groups()
+    if major != b"1":
+        raise Refusal(505, "not HTTP/1.0 or HTTP/1.1")
+    if len(target) > limits.target:
+        raise Refusal(414, "the request target is too long")
+    return RequestHead(method, target, min(int(minor), 1), _split_fields(fields, limits))
+
+
+_remembered_request = lru_cache(_REMEMBERED)(_parse_request)
+
+
+def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
+    """Parse a response's head, its closing empty line included; raises `Refusal` (502)."""
+    match = _RESPONSE.fullmatch(head)
+    if match is None:
+        raise Refusal(502, "the upstream's answer is not HTTP/1.1")
+    minor, status, fields = match.groups()
+    try:
+        return ResponseHead(int(status), min(int(minor), 1), _split_fields(fields, limits))
+    except Refusal as refusal:
+        raise Refusal(502, f"the upstream's answer: {refusal.reason}") from None
+
+
+def check_incomplete(head: bytes, start: int, limits: HeadLimits) -> None:
+    """Refuse early what cannot become a head, however it goes on; raises `Refusal`.
+
+    What is before ``start`` was looked at before.
+    """
+    if FORBIDDEN(head, start):
+        raise _why_refused(head)
+    line_end = head.find(b"\r\n")
+    if line_end < 0 and len(head) > limits.target + 64:
+        raise Refusal(414, "the request line is too long")
+    if len(head) > limits.size:
+        raise Refusal(431, "the head is too large")
+
+
+def _why_refused(head: bytes) -> Refusal:
+    """Find the words for a head that the grammar does not match."""
+    if FORBIDDEN(head):
+        return Refusal(400, "a control character, or a line end that is not CRLF")
+    if _VERSION(head):
+        return Refusal(505, "not HTTP/1.0 or HTTP/1.1")
+    if b"\r\n " in head or b"\r\n\t" in head:
+        return Refusal(400, "a folded header field, or a space before one")
+    return Refusal(400, "the request line or a header field is malformed")
+
+
+def _split_fields(fields: bytes, limits: HeadLimits) -> Fields:
+    split = _FIELD.findall(fields)
+    if len(split) > limits.fields:
+        raise Refusal(431, "too many header fields")
+    return tuple([(name, value.rstrip(b" \t")) for name, value in split])
+
+
+def _by_name(fields: Fields) -> dict[bytes, bytes]:
+    named: dict[bytes, bytes] = {}
+    for name, value in fields:
+        named.setdefault(name.lower(), value)
+    return named
+
+
+def _tokens_in_order(values: Iterable[bytes]) -> list[bytes]:
+    return [token.strip(b" \t") for value in values for token in value.split(b",")]
+
+
+def _tokens(values: Iterable[bytes]) -> frozenset[bytes]:
+    return frozenset(token.lower() for token in _tokens_in_order(values) if token)
+
+
+def _length(values: list[bytes]) -> int:
+    """Return the one Content-Length (RFC 9112, section 6.3); raises `Refusal`."""
+    if len(values) != 1 or _LENGTH(values[0]) is None:
+        raise Refusal(400, "Content-Length is not one decimal number")
+    return int(values[0])
+
+
+def _split_target(target: bytes) -> tuple[str, bytes]:
+    """Return the path, percent-decoded and without dot segments, and the raw query."""
+    raw, _, query = target.partition(b"?")
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+        if b"\0" in raw:
+            raise Refusal(400, "a NUL in the path")
+    path = raw.decode("utf-8", "surrogateescape")
+    return (remove_dot_segments(path) if "/." in path or "//" in path else path), query
+
+
+def remove_dot_segments(path: str) -> str:
+    """Resolve ``.``, ``..`` and empty segments (RFC 3986, 5.2.4); never above the root."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    directory = segments[-1] in ("", ".", "..") and kept
+    return "/" + "/".join(kept) + ("/" if directory else "")
+
+
+def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the fields that go on to the next hop, as names in lower case and lines.
+
+    RFC 9110, section 7.6.1: what is for this connection alone is dropped, and so is what
+    ``connection`` names, but never what a message means something else without.
+    """
+    for name, value in fields:
+        key = name.lower()
+        named = key in connection and key not in PROTECTED and not key.startswith(b"x-forwarded-")
+        if not named and key not in HOP_BY_HOP:
+            yield key, b"%b: %b\r\n" % (name, value)
+
+
+def request_head(method: str, target: bytes, lines: Iterable[bytes]) -> bytes:
+    """Serialise a request's head."""
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
+
+
+def response_head(status: int, lines: Iterable[bytes]) -> bytes:
+    """Serialise a response's head."""
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason_phrase(status), b"".join(lines))
+
+
+def reason_phrase(status: int) -> bytes:
+    """Return the words for a status; empty where there are none."""
+    return _PHRASES.get(status, b"")

@@ -1,0 +1,225 @@
+"""One socket: its bytes in and its bytes out, with flow control and a deadline both ways.
+
+A `Stream` is the protocol of a uvloop transport. Heads and small bodies come through the transport;
+a large body bypasses it (see `relay`), from and to `descriptor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+#: Bytes that wait in a stream before it stops reading its socket.
+MOST_BUFFERED = 128 * 1024
+
+#: Bytes that the transport holds, beyond what the system took, before a writer has to wait.
+MOST_UNWRITTEN = 128 * 1024
+
+
+# struct linger: on, zero seconds.
+_RESET = struct.pack("ii", 1, 0)
+
+#: No deadline.
+NEVER = math.inf
+
+
+class Cut(ConnectionError):
+    """A peer went away in the middle of a message."""
+
+    def __init__(self, stream: Stream, reason: str) -> None:
+        super().__init__(reason)
+        #: The side that is at fault.
+        self.stream = stream
+
+
+class Slow(Cut):
+    """A peer did not read, or write, within its limit."""
+
+
+class Stream(asyncio.Protocol):
+    """One socket, as the gateway reads and writes it.
+
+    Whoever waits for the peer does so until a deadline, which the worker's clock watches: setting
+    one is setting a number, and costs no timer.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]
+        #: Seconds that the peer may take to send the next bytes, and to take some.
+        self.read_time = NEVER
+        self.write_time = NEVER
+        #: When `read_expired` and `write_expired` are called, in the loop's time.
+        self.read_deadline = NEVER
+        self.write_deadline = NEVER
+        #: Told of an expired deadline, where the transport is bypassed.
+        self.overseer: Callable[[Stream], None] | None = None
+        #: Bytes that were ever handed to the transport, or to the system beside it.
+        self.handed = 0
+        #: Bytes that came and that nobody took yet.
+        self.buffer = b""
+        #: Whether the peer will send nothing more.
+        self.ended = False
+        #: Whether the connection is gone.
+        self.lost = False
+        self._reading = True
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came, and wake who waits for it."""
+        self.buffer = self.buffer + data if self.buffer else data
+        if self._reading and len(self.buffer) >= MOST_BUFFERED:
+            self.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Note that the peer will send nothing more; we may still have to answer."""
+        self.ended = True
+        self._wake()
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Wake everybody who waits for this connection."""
+        self.lost = self.ended = True
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Make writers wait."""
+        if self._room is None:
+            self._room = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def _wake(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
+
+    # What the gateway calls.
+
+    async def more(self) -> bool:
+        """Wait for bytes beyond those in `buffer`; False at the end of the stream."""
+        if self.ended:
+            return False
+        self.resume_reading()
+        before = len(self.buffer)
+        self._arrival = self.loop.create_future()
+        self.read_deadline = self.loop.time() + self.read_time
+        try:
+            await self._arrival
+        finally:
+            self.read_deadline = NEVER
+        return len(self.buffer) > before
+
+    def read_expired(self) -> None:
+        """Who waits for the peer's bytes gets `Slow`."""
+        self.read_deadline = NEVER
+        if self.overseer is not None:
+            self.overseer(self)
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_exception(Slow(self, "the peer sent nothing in time"))
+
+    def write_expired(self) -> None:
+        """Who waits for the peer to read gets `Slow`."""
+        self.write_deadline = NEVER
+        if self.overseer is not None:
+            self.overseer(self)
+        if self._room is not None and not self._room.done():
+            self._room.set_exception(Slow(self, "the peer read nothing in time"))
+
+    def take(self, most: int) -> bytes:
+        """Remove up to ``most`` bytes from `buffer`."""
+        buffer = self.buffer
+        if len(buffer) <= most:
+            self.buffer = b""
+            return buffer
+        self.buffer = buffer[most:]
+        return buffer[:most]
+
+    def pause_reading(self) -> None:
+        """Leave what the peer sends in its socket."""
+        if self._reading and not self.lost:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read the socket again."""
+        if not self._reading and not self.lost:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
+        if self.lost:
+            raise Cut(self, "the connection is gone")
+        self.handed += len(data)
+        self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the transport has room; raises `Cut` where the connection is gone."""
+        if self._room is not None:
+            self.write_deadline = self.loop.time() + self.write_time
+            try:
+                await self._room
+            finally:
+                self.write_deadline = NEVER
+        if self.lost:
+            raise Cut(self, "the connection is gone")
+
+    async def flush(self) -> None:
+        """Wait until the system has taken all that was written."""
+        if not self.lost and self.transport.get_write_buffer_size():
+            self.transport.set_write_buffer_limits(0)
+            await self.drain()
+            if not self.lost:
+                self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's file descriptor."""
+        return self._socket.fileno()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is written is not what goes over the wire."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    def end(self) -> None:
+        """Tell the peer that nothing more comes; it may still send."""
+        if not self.lost and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close, after what was written went out."""
+        if not self.lost:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once, visibly: the peer sees a reset, never a clean end."""
+        if not self.lost:
+            with suppress(OSError):  # a Unix socket knows no reset
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+
+    @property
+    def _socket(self) -> socket.socket:
+        return cast(socket.socket, self.transport.get_extra_info("socket"))

@@ -1,0 +1,135 @@
+"""Connections to a backend: made, kept, given out again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mod_progress.gateway.message import Refusal, ResponseHead, parse_response
+from mod_progress.gateway.stream import NEVER, Cut, Stream
+
+if TYPE_CHECKING:
+    from mod_progress.gateway.worker import Worker
+
+_HEAD_END = b"\r\n\r\n"
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]+)):([0-9]{1,5})").fullmatch
+
+
+class UpstreamConnection(Stream):
+    """One connection to a backend."""
+
+    def __init__(self, upstream: Upstream, worker: Worker) -> None:
+        super().__init__(worker.loop)
+        self.upstream = upstream
+        self.worker = worker
+        self.limits = worker.site.limits
+        self.write_time = self.limits.upstream_send_time
+        #: Whether an exchange was served before: such a connection may have been closed meanwhile.
+        self.reused = False
+        #: Whether a byte came since the last request was sent.
+        self.answered = False
+
+    def __str__(self) -> str:
+        """Return the backend's address."""
+        return self.upstream.address
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the worker's clock watch the connection's deadlines."""
+        super().connection_made(transport)
+        self.worker.upstreams.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came; bytes that nobody asked for end an idle connection."""
+        self.answered = True
+        super().data_received(data)
+        if self in self.upstream.idle:
+            self.upstream.idle.remove(self)
+            self.abort()
+
+    def eof_received(self) -> bool:
+        """Forget an idle connection that the backend closes."""
+        half_open = super().eof_received()
+        if self in self.upstream.idle:
+            self.close()
+        return half_open
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(error)
+        self.worker.upstreams.discard(self)
+        if self in self.upstream.idle:
+            self.upstream.idle.remove(self)
+
+    def read_expired(self) -> None:
+        """Close an idle connection; whoever waits for the backend gets `Slow`."""
+        if self in self.upstream.idle:
+            self.close()
+        super().read_expired()
+
+    async def response(self) -> ResponseHead:
+        """Wait for the next head, interim ones too; raises `Cut`, `Slow` or `Refusal` (502)."""
+        scanned = 0
+        while (end := self.buffer.find(_HEAD_END, scanned)) < 0:
+            if len(self.buffer) > self.limits.head_size:
+                raise Refusal(502, "the upstream's head is too large")
+            scanned = max(0, len(self.buffer) - len(_HEAD_END) + 1)
+            if not await self.more():
+                raise Cut(self, "the upstream closed before it answered")
+        return parse_response(self.take(end + len(_HEAD_END)), self.limits.head)
+
+    def expect_answer(self) -> None:
+        """The backend has the whole request: from now on its silence counts."""
+        self.read_time = self.limits.upstream_read_time
+        if self._arrival is not None:
+            self.read_deadline = self.loop.time() + self.read_time
+
+    def release(self) -> None:
+        """Give a connection back whose exchange was whole, both ways."""
+        idle = self.upstream.idle
+        if self.ended or self.buffer or len(idle) >= self.limits.upstream_idle:
+            self.close()
+            return
+        self.reused = True
+        self.read_deadline = self.loop.time() + self.limits.upstream_idle_time
+        self.resume_reading()
+        idle.append(self)
+
+
+class Upstream:
+    """A backend, by its address."""
+
+    def __init__(self, address: str) -> None:
+        """Take "host:port", "[v6]:port" or "unix:/path"; raises ValueError for another form."""
+        self.address = address
+        self.path: str | None = None
+        self.host, self.port = "", 0
+        if address.startswith("unix:"):
+            self.path = address.removeprefix("unix:")
+        else:
+            match = _ADDRESS(address)
+            if match is None or not 0 < int(match[3]) < 65536:
+                raise ValueError(f"{address!r} is neither host:port nor unix:/path")
+            self.host, self.port = match[1] or match[2], int(match[3])
+        #: Kept connections of this process, the last used at the right.
+        self.idle: deque[UpstreamConnection] = deque()
+
+    async def connect(self, worker: Worker, fresh: bool = False) -> UpstreamConnection:
+        """Return an idle connection, or a new one; raises `Refusal` (502, 504)."""
+        if self.idle and not fresh:
+            connection = self.idle.pop()
+            connection.read_deadline = NEVER
+            return connection
+        make = partial(UpstreamConnection, self, worker)
+        try:
+            async with asyncio.timeout(worker.site.limits.connect_time):
+                if self.path is not None:
+                    return (await worker.loop.create_unix_connection(make, self.path))[1]
+                return (await worker.loop.create_connection(make, self.host, self.port))[1]
+        except TimeoutError:
+            raise Refusal(504, f"no connection to {self.address} in time") from None
+        except OSError as error:
+            raise Refusal(502, f"no connection to {self.address}: {error}") from None

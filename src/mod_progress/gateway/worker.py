@@ -1,0 +1,141 @@
+"""One process's share of the gateway: its loop, its listeners, its clock, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Sequence
+from email.utils import formatdate
+from functools import partial
+from itertools import chain
+
+import uvloop
+
+from mod_progress.gateway.connection import Connection
+from mod_progress.gateway.site import Site
+from mod_progress.gateway.upstream import UpstreamConnection
+from mod_progress.tracker import Tracker
+
+logger = logging.getLogger("mod_progress.gateway")
+
+#: Seconds between two looks at the deadlines: limits are whole seconds.
+_CLOCK = 1.0
+
+#: Seconds between two looks at what clients have acknowledged, while there is anything to see.
+_ACKNOWLEDGE = 0.01
+
+
+class Worker:
+    """Serves a site in this process."""
+
+    def __init__(
+        self,
+        site: Site,
+        tracker: Tracker,
+        listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.site = site
+        self.tracker = tracker
+        self.loop = loop
+        self.head_limits = site.limits.head
+        #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
+        self.date = b""
+        #: Whether every connection ends with the response in progress.
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self.upstreams: set[UpstreamConnection] = set()
+        #: Connections with responses that are handed over and not yet acknowledged.
+        self.unsettled: set[Connection] = set()
+        self.access_log = None
+        self._sockets = listeners
+        self._servers: list[asyncio.Server] = []
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, then finish what is in flight, within the limit."""
+        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
+        await self._listen()
+        self._tick()
+        await self._ended.wait()
+        for stream in chain(self.connections, self.upstreams):
+            stream.abort()
+        self.tracker.close()
+
+    async def _listen(self) -> None:
+        for listening, tls in self._sockets:
+            make = partial(Connection, self, "http" if tls is None else "https")
+            # A duplicate: the server closes it, and we may have to listen again.
+            server = await self.loop.create_server(make, sock=listening.dup(), ssl=tls)
+            self._servers.append(server)
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def drain(self) -> None:
+        """Accept nothing more; end when the last connection has."""
+        self.draining = True
+        self._stop_listening()
+        for connection in tuple(self.connections):
+            connection.wind_down()
+        self.loop.call_later(self.site.limits.drain_time, self._ended.set)
+        if not self.connections:
+            self._ended.set()
+
+    def opened(self, connection: Connection) -> None:
+        """Keep a new connection; stop accepting where there are enough."""
+        self.connections.add(connection)
+        if len(self.connections) >= self.site.limits.connections and self._servers:
+            logger.warning("%d connections: more have to wait", len(self.connections))
+            self._stop_listening()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        self.unsettled.discard(connection)
+        if self.draining:
+            if not self.connections:
+                self._ended.set()
+        elif not self._servers and len(self.connections) < self.site.limits.connections:
+            self.loop.create_task(self._listen())
+
+    def settle_soon(self, connection: Connection) -> None:
+        """Look again in a moment whether the client has what was handed over."""
+        if not self.unsettled:
+            self.loop.call_later(_ACKNOWLEDGE, self._acknowledge)
+        self.unsettled.add(connection)
+
+    def _acknowledge(self) -> None:
+        waiting, self.unsettled = self.unsettled, set()
+        for connection in waiting:
+            connection.acknowledge()
+
+    def _tick(self) -> None:
+        """Tell the time, and those whose time is over."""
+        self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
+        now = self.loop.time()
+        for stream in tuple(chain(self.connections, self.upstreams)):
+            if stream.read_deadline < now:
+                stream.read_expired()
+            if stream.write_deadline < now:
+                stream.write_expired()
+        self.loop.call_later(_CLOCK, self._tick)
+
+
+def serve(
+    site: Site,
+    tracker: Tracker,
+    listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]],
+) -> None:
+    """Run a worker in this process until it is told to end."""
+
+    async def main() -> None:
+        await Worker(site, tracker, listeners, asyncio.get_running_loop()).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
