@@ -32,15 +32,12 @@ class LookupTable:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep finished entries for ``ttl`` seconds of ``clock``, and ``capacity`` in all."""
+        #: Told of each end, if it is set: for a publisher.
+        self.on_end: Callable[[Transfer], None] | None = None
         self.ttl = ttl
         self.capacity = capacity
         self._clock = clock
-        self._running: dict[str, Transfer] = {}
-        # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
-        # emptied from its front is found only by walking over all that have left.
-        self._finished: OrderedDict[str, tuple[float, Snapshot]] = OrderedDict()
-        # Reentrant: a garbage collection inside may close an abandoned response, which settles.
-        self._lock = threading.RLock()
+        self.after_fork()
 
     def __len__(self) -> int:
         """Count the entries that are held, those that wait to be swept included."""
@@ -77,6 +74,32 @@ class LookupTable:
         with self._lock:
             return list(self._running.values())
 
+    def finished(self) -> list[tuple[str, Snapshot, float]]:
+        """Return what is finished: id, last snapshot, and the seconds for which it is readable."""
+        now = self._clock()
+        with self._lock:
+            held = list(self._finished.items())
+        return [
+            (identifier, snapshot, deadline - now)
+            for identifier, (deadline, snapshot) in held
+            if deadline > now
+        ]
+
+    def release(self, transfer: Transfer) -> None:
+        """Let a running transfer go on unseen: another process has taken its id over."""
+        with self._lock:
+            if self._running.get(transfer.identifier) is transfer:
+                del self._running[transfer.identifier]
+
+    def after_fork(self) -> None:
+        """Hold nothing: how the parent's transfers go on, a child does not see."""
+        self._running: dict[str, Transfer] = {}
+        # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
+        # emptied from its front is found only by walking over all that have left.
+        self._finished: OrderedDict[str, tuple[float, Snapshot]] = OrderedDict()
+        # Reentrant: a garbage collection inside may close an abandoned response, which settles.
+        self._lock = threading.RLock()
+
     def _finish(self, transfer: Transfer) -> None:
         with self._lock:
             if self._running.get(transfer.identifier) is not transfer:
@@ -86,6 +109,8 @@ class LookupTable:
                 entry = (self._clock() + self.ttl, transfer.snapshot())
                 self._finished[transfer.identifier] = entry
             self._sweep()
+        if self.on_end is not None:
+            self.on_end(transfer)
 
     def _sweep(self) -> None:
         """Drop a few of the entries whose time is over."""

@@ -16,8 +16,10 @@ from mod_progress.identifier import (
 )
 from mod_progress.options import Options
 from mod_progress.stores import Store
+from mod_progress.stores.fork import renew_after_fork
+from mod_progress.stores.publisher import Publisher
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
-from mod_progress.transfer import Snapshot, State, Transfer
+from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 logger = logging.getLogger("mod_progress")
 
@@ -44,7 +46,12 @@ class Tracker:
         self.options = options or Options()
         self.store = store
         self.table = LookupTable(self.options.ttl, capacity)
+        self._publisher: Publisher | None = None
+        if store is not None:
+            self._publisher = Publisher(store, self.table)
+            self.table.on_end = self._publisher.ended
         self._full = False
+        renew_after_fork(self.table)
 
     def track(
         self,
@@ -77,6 +84,8 @@ class Tracker:
             self._say_full()
         else:
             self._full = False
+            if self._publisher is not None:
+                self._publisher.started(transfer)
             if options.debug:
                 logger.debug("tracking %s %s", method, identifier)
         return transfer
@@ -107,11 +116,28 @@ class Tracker:
         return answer
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return the picture of a transfer: this process's own, else the store's."""
-        snapshot = self.table.lookup(identifier)
-        if self.store is None or snapshot.state is State.RUNNING:
-            return snapshot
-        return self.store.lookup(identifier)
+        """Return the picture of a transfer: this process's own while it runs, else the store's.
+
+        What finished here may have been taken over elsewhere, so the store is asked; but what it
+        does not know, this process may.
+        """
+        own = self.table.lookup(identifier)
+        if self.store is None or self._publisher is None or own.state is State.RUNNING:
+            return own
+        if own is not UNKNOWN and self._publisher.owes(identifier):
+            return own
+        found = self.store.lookup(identifier)
+        if own is UNKNOWN:
+            return found
+        if isinstance(found, Snapshot):
+            return own if found.state is State.UNKNOWN else found
+        return _or_else(found, own)
+
+    def close(self) -> None:
+        """Publish the last ends, wait a second for it at most, and close the store."""
+        if self.store is not None and self._publisher is not None:
+            self._publisher.close()
+            self.store.close()
 
     def close(self) -> None:
         """Let go of the store."""
@@ -132,3 +158,16 @@ def _why_not(candidate: bytes | None) -> str:
     if candidate is None:
         return f"no {PARAMETER} in the query or the headers"
     return f"{PARAMETER} {candidate[:128]!r} is not 1 to 128 visible ASCII characters"
+
+
+def _or_else(found: Future[Snapshot], own: Snapshot) -> Future[Snapshot]:
+    """Return a future of what the store found, or else of what this process knows."""
+    chosen: Future[Snapshot] = Future()
+    chosen.set_running_or_notify_cancel()
+
+    def choose(found: Future[Snapshot]) -> None:
+        snapshot = found.result()
+        chosen.set_result(own if snapshot.state is State.UNKNOWN else snapshot)
+
+    found.add_done_callback(choose)
+    return chosen

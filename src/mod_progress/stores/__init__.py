@@ -1,25 +1,97 @@
-"""Where every process finds the transfers of the others."""
+"""Where every process finds the transfers of the others: the contract, and how a store is named.
+
+A running entry carries a lease that its owner renews. When the owner dies the lease lapses, and
+whoever looks reads `error` for the entry's ttl, then `unknown`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from mod_progress.transfer import Snapshot
+from mod_progress.options import OptionError
+from mod_progress.transfer import Snapshot, State
+
+#: Seconds for which a running entry is believed without a word from its owner. A dead worker's
+#: transfers must read as errors within 10.
+LEASE = 6.0
+
+#: How many entries a store holds where nobody says otherwise; the oldest finished leave first.
+CAPACITY = 100_000
+
+
+class StoreError(Exception):
+    """The store is gone, full or wrong. Its text is for the log: it never holds a credential."""
+
+
+class Update(NamedTuple):
+    """What a process says of one of its transfers."""
+
+    identifier: str
+    #: When the transfer started: nanoseconds of this process's ``time.monotonic_ns``. With the
+    #: process it names the transfer; of two with one id the later start wins.
+    start: int
+    snapshot: Snapshot
+    #: Seconds for which the end stays readable; none at all drops the entry.
+    ttl: float
+    #: Whether it may displace an older transfer. Later words of a displaced one change nothing.
+    first: bool
 
 
 class Store(Protocol):
-    """Snapshots by id, for every process to read."""
+    """Snapshots by id, for every process to read. Safe to share among threads."""
 
-    def publish(self, batch: Sequence[tuple[str, Snapshot]]) -> None:
-        """Write a batch at once. Raises nothing that a transfer could notice."""
+    def publish(self, batch: Sequence[Update]) -> Sequence[str]:
+        """Write a batch; return the ids whose transfer another one has displaced.
+
+        May block: it is for the publisher's thread. Raises `StoreError`; what it wrote until
+        then may be written again.
+        """
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return what is known of the id: at once, or a future that is always fulfilled."""
+        """Return what is known of the id: at once, or a future that is fulfilled within a second.
 
-    def forget(self, identifiers: Iterable[str]) -> None:
-        """Drop entries before their time is over."""
+        Raises nothing: what a store cannot tell is `UNKNOWN`.
+        """
 
     def close(self) -> None:
-        """Let go of every handle."""
+        """Let go of every handle. The next use opens them anew."""
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A store that can tell what it holds. Costs a walk over all of it."""
+
+    def entries(
+        self, limit: int
+    ) -> list[tuple[str, Snapshot]] | Future[list[tuple[str, Snapshot]]]:
+        """Return up to ``limit`` entries, running ones first."""
+
+
+def lapsed(snapshot: Snapshot) -> Snapshot:
+    """Return what a running transfer reads as when its owner died: cut, with no status."""
+    return snapshot._replace(state=State.ERROR, status=0)
+
+
+def open_store(spec: str) -> Store:
+    """Return the store that ``spec`` names; nothing is opened before its first use.
+
+    Raises `OptionError` where it names none, or the extra that it needs is not installed.
+    """
+    scheme, _, rest = spec.partition(":")
+    if spec == "memory":
+        from mod_progress.stores.memory import MemoryStore
+
+        return MemoryStore()
+    if scheme == "local":
+        from mod_progress.stores.local import LocalStore
+
+        return LocalStore(rest if ":" in spec else None)
+    if scheme in ("redis", "rediss", "unix"):
+        from mod_progress.stores.redis import RedisStore
+
+        return RedisStore(spec)
+    raise OptionError(
+        "store", spec, "memory, local, local:NAME or a redis://, rediss:// or unix:// URL"
+    )

@@ -1,0 +1,102 @@
+"""The store of one process alone: for tests, and for those who ask for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from mod_progress.stores import CAPACITY, LEASE, Update, lapsed
+from mod_progress.stores.fork import renew_after_fork
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+
+#: How many entries whose time is over may leave with each that is written.
+SWEEP = 2
+
+
+class _Entry(NamedTuple):
+    start: int
+    #: When a running entry lapses, or a finished one is over.
+    deadline: float
+    ttl: float
+    snapshot: Snapshot
+
+    def read(self, now: float) -> Snapshot:
+        if now < self.deadline:
+            return self.snapshot
+        if self.snapshot.state is State.RUNNING and now < self.deadline + self.ttl:
+            return lapsed(self.snapshot)
+        return UNKNOWN
+
+
+class MemoryStore:
+    """A dictionary behind the contract of `mod_progress.stores.Store`."""
+
+    def __init__(
+        self,
+        capacity: int = CAPACITY,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._capacity = capacity
+        self._lease = lease
+        self._clock = clock
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Hold nothing: what the parent's transfers do is not known here."""
+        # Both in the order of the last write, so that those to sweep are in front.
+        self._running: OrderedDict[str, _Entry] = OrderedDict()
+        self._finished: OrderedDict[str, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def publish(self, batch: Sequence[Update]) -> list[str]:
+        """Write a batch; return the ids whose transfer another one has displaced."""
+        now = self._clock()
+        with self._lock:
+            return [update.identifier for update in batch if not self._write(update, now)]
+
+    def lookup(self, identifier: str) -> Snapshot:
+        """Return what is known of the id."""
+        entry = self._get(identifier)
+        return UNKNOWN if entry is None else entry.read(self._clock())
+
+    def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
+        """Return up to ``limit`` entries, running ones first."""
+        now = self._clock()
+        with self._lock:
+            held = [*self._running.items(), *self._finished.items()]
+        read = ((identifier, entry.read(now)) for identifier, entry in held)
+        return list(islice((known for known in read if known[1] is not UNKNOWN), limit))
+
+    def close(self) -> None:
+        """Do nothing: there is no handle."""
+
+    def _get(self, identifier: str) -> _Entry | None:
+        return self._running.get(identifier) or self._finished.get(identifier)
+
+    def _write(self, update: Update, now: float) -> bool:
+        identifier, start, snapshot, ttl, _ = update
+        self._sweep(now)
+        held = self._get(identifier)
+        if held is not None and held.start > start and held.read(now) is not UNKNOWN:
+            return False
+        self._running.pop(identifier, None)
+        self._finished.pop(identifier, None)
+        if snapshot.state is State.RUNNING:
+            self._running[identifier] = _Entry(start, now + self._lease, ttl, snapshot)
+        elif ttl > 0:
+            self._finished[identifier] = _Entry(start, now + ttl, ttl, snapshot)
+        while self._finished and len(self._running) + len(self._finished) > self._capacity:
+            self._finished.popitem(last=False)
+        return True
+
+    def _sweep(self, now: float) -> None:
+        for entries in (self._running, self._finished):
+            for identifier, entry in list(islice(entries.items(), SWEEP)):
+                if entry.read(now) is UNKNOWN:
+                    del entries[identifier]

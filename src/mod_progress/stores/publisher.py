@@ -1,0 +1,301 @@
+"""The publisher: tells the store what this process's transfers do.
+
+One daemon thread a process, started by the first tracked transfer and gone soon after the last.
+Requests only hand it transfers; it takes the snapshots itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import time
+from collections import OrderedDict
+from queue import Empty, SimpleQueue
+from weakref import WeakSet
+
+from mod_progress.stores import LEASE, Store, StoreError, Update, lapsed
+from mod_progress.stores.fork import renew_after_fork
+from mod_progress.table import LookupTable
+from mod_progress.transfer import Snapshot, Transfer
+
+#: Seconds from one look at the running transfers to the next: a show elsewhere must be at most
+#: 0.25 behind.
+TICK = 0.2
+
+#: The part of a core that looking and publishing may take; a longer pause follows a dearer round.
+#: 10,000 transfers must take less than 5%.
+SHARE = 0.04
+
+#: Up to so many running transfers, everything that changed is published with each tick.
+FEW = 1000
+
+#: With more, what changed by this part of its size (a pixel of a bar of 200) ...
+VISIBLE = 0.005
+
+#: ... or what changed at all in so many seconds.
+CALM = 1.0
+
+#: Seconds after which a running entry's lease is renewed: two renewals may fail.
+RENEW = LEASE / 3
+
+#: Seconds for which starts and ends are gathered after a batch, so that many a second share one.
+GATHER = 0.01
+
+#: Seconds between two attempts while the store is away.
+RETRY = 1.0
+
+#: Seconds for which the thread stays when there is nothing to do: to start one takes 0.1 ms.
+LINGER = 5.0
+
+#: Seconds that the end of the process waits for the last batch.
+PATIENCE = 1.0
+
+
+class _Tracked:
+    """A transfer, and what of it the store knows."""
+
+    __slots__ = ("ended", "moved", "published", "start", "told", "transfer")
+
+    def __init__(self, transfer: Transfer, start: int) -> None:
+        self.transfer = transfer
+        self.start = start
+        #: What was published last; None while nothing was.
+        self.published: Snapshot | None = None
+        #: When that was, in seconds, and the bytes that had moved by then.
+        self.told = 0.0
+        self.moved = 0
+        #: When the end came to be known; 0 while it runs.
+        self.ended = 0.0
+
+    def changed(self, now: float, calm: float) -> Snapshot | None:
+        """Return what is to be published, if enough is new or the lease must be renewed."""
+        transfer = self.transfer
+        age = now - self.told
+        if age < calm:
+            moved = transfer.received + transfer.written - self.moved
+            size = (transfer.request_size or 0) + (transfer.response_size or 0)
+            if moved < VISIBLE * size:
+                return None
+        snapshot = transfer.snapshot()
+        return snapshot if age >= RENEW or snapshot != self.published else None
+
+    def update(self, snapshot: Snapshot, ttl: float, now: float) -> Update:
+        left = max(0.0, self.ended + ttl - now) if self.ended else ttl
+        return Update(self.transfer.identifier, self.start, snapshot, left, self.published is None)
+
+    def was_told(self, snapshot: Snapshot, now: float) -> None:
+        self.published = snapshot
+        self.told = now
+        self.moved = snapshot.received + self.transfer.written
+
+
+_Batch = list[tuple[_Tracked, Snapshot]]
+
+
+class Publisher:
+    """Publishes the transfers of ``table`` to ``store``."""
+
+    def __init__(self, store: Store, table: LookupTable) -> None:
+        self._store = store
+        self._table = table
+        self.after_fork()
+        renew_after_fork(self)
+        _publishers.add(self)
+
+    def after_fork(self) -> None:
+        """Know nothing: what the parent's transfers do, the parent publishes."""
+        # Carries a transfer and its start, an end and 0, or None: the process ends. SimpleQueue,
+        # since a garbage collection in mid-put may settle an abandoned transfer.
+        self._news: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
+        self._owed: dict[str, Transfer] = {}
+        self._running: dict[str, _Tracked] = {}
+        self._ended: OrderedDict[str, _Tracked] = OrderedDict()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()
+        self._finalizer: object = None
+        self._closing = False
+        self._away = False
+        self._next_look = 0.0
+        self._last_batch = 0.0
+
+    def started(self, transfer: Transfer) -> None:
+        """Take note of a new transfer. Costs the caller a microsecond."""
+        self._tell(transfer, time.monotonic_ns())
+
+    def ended(self, transfer: Transfer) -> None:
+        """Take note of the end of a transfer that `started` knows."""
+        self._owed[transfer.identifier] = transfer
+        self._tell(transfer, 0)
+
+    def owes(self, identifier: str) -> bool:
+        """Whether the store does not know yet that the transfer ended."""
+        return identifier in self._owed
+
+    def close(self) -> None:
+        """Publish the last ends, and what still runs as cut; wait a second for it at most."""
+        thread = self._thread
+        if thread is not None:
+            self._news.put(None)
+            thread.join(PATIENCE)
+
+    def _tell(self, transfer: Transfer, start: int) -> None:
+        self._news.put((transfer, start))
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="mod_progress publisher", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads: the next transfer tries again
+                self._thread = None
+            # The children of multiprocessing leave without the interpreter's own exit functions.
+            util = sys.modules.get("multiprocessing.util")
+            if util is not None and self._finalizer is None:
+                self._finalizer = util.Finalize(None, _close_all, exitpriority=0)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                while self._round():
+                    pass
+            finally:
+                self._thread = None
+            # Whoever told something before that line saw a thread, and started none.
+            with self._starting:
+                if self._news.empty() or self._thread is not None:
+                    return
+                self._thread = threading.current_thread()
+
+    def _round(self) -> bool:
+        """Wait for something to do, and do it; False when there was nothing for long."""
+        busy = bool(self._running or self._ended)
+        news = self._wait(max(0.0, self._next_look - time.monotonic()) if busy else LINGER)
+        now = time.monotonic()
+        batch = self._absorb(news, now)
+        if self._closing:
+            self._last_words(now)
+        elif now >= self._next_look:
+            self._look(now)
+        elif batch and not self._away:
+            self._publish(batch, now)
+        return not self._closing and (busy or bool(news))
+
+    def _wait(self, seconds: float) -> list[tuple[Transfer, int]]:
+        """Return what was told, as soon as there is something, gathering what follows it."""
+        news: list[tuple[Transfer, int]] = []
+        try:
+            item = self._news.get(timeout=seconds)
+            pause = self._last_batch + GATHER - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            while True:
+                if item is None:
+                    self._closing = True
+                else:
+                    news.append(item)
+                item = self._news.get_nowait()
+        except Empty:
+            return news
+
+    def _absorb(self, news: list[tuple[Transfer, int]], now: float) -> _Batch:
+        """Enter starts and ends; return what there is to publish of them."""
+        touched = {}
+        for transfer, start in news:
+            identifier = transfer.identifier
+            if start:
+                self._ended.pop(identifier, None)
+                tracked = self._running[identifier] = _Tracked(transfer, start)
+            else:
+                known = self._running.get(identifier)
+                if known is None or known.transfer is not transfer:
+                    self._settle(identifier, transfer)  # displaced just before it ended
+                    continue
+                tracked = self._ended[identifier] = self._running.pop(identifier)
+                tracked.ended = now
+            touched[identifier] = tracked
+        while len(self._ended) > self._table.capacity:
+            identifier, tracked = self._ended.popitem(last=False)
+            self._settle(identifier, tracked.transfer)
+        return [(tracked, tracked.transfer.snapshot()) for tracked in touched.values()]
+
+    def _settle(self, identifier: str, transfer: Transfer) -> None:
+        """Owe the end of this transfer no more."""
+        if self._owed.get(identifier) is transfer:
+            self._owed.pop(identifier, None)
+
+    def _look(self, now: float) -> None:
+        """Publish what is due, and choose when to look again."""
+        spent = time.thread_time()
+        calm = 0.0 if len(self._running) <= FEW else CALM
+        batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
+        for tracked in self._running.values():
+            snapshot = tracked.changed(now, calm)
+            if snapshot is not None:
+                batch.append((tracked, snapshot))
+        if not batch or self._publish(batch, now):
+            cost = time.thread_time() - spent
+            self._next_look = now + min(max(TICK, cost / SHARE), RENEW)
+
+    def _publish(self, batch: _Batch, now: float) -> bool:
+        """Write a batch; tell whether the store took it."""
+        ttl = self._table.ttl
+        try:
+            displaced = self._store.publish(
+                [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch]
+            )
+            if self._away:
+                self._repeat_ends()
+        except StoreError:
+            self._away = True
+            self._next_look = now + RETRY
+            return False
+        self._away = False
+        self._last_batch = now
+        for tracked, snapshot in batch:
+            tracked.was_told(snapshot, now)
+            if tracked.ended:
+                identifier = tracked.transfer.identifier
+                self._ended.pop(identifier, None)
+                self._settle(identifier, tracked.transfer)
+        for identifier in displaced:
+            lost = self._running.pop(identifier, None)
+            if lost is not None:
+                self._table.release(lost.transfer)
+        return True
+
+    def _repeat_ends(self) -> None:
+        """Publish again what is finished: the store may have lost it while it was away."""
+        self._store.publish(
+            [
+                # A start before all others displaces none.
+                Update(identifier, 0, snapshot, left, first=False)
+                for identifier, snapshot, left in self._table.finished()
+            ]
+        )
+
+    def _last_words(self, now: float) -> None:
+        """Publish every end, and what still runs as cut: nobody will tell how it went on."""
+        batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
+        for tracked in self._running.values():
+            tracked.ended = now
+            batch.append((tracked, lapsed(tracked.transfer.snapshot())))
+        if batch and not self._away:
+            self._publish(batch, now)
+        self._running.clear()
+        self._ended.clear()
+        self._closing = False
+
+
+_publishers: WeakSet[Publisher] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for publisher in list(_publishers):
+        publisher.close()
