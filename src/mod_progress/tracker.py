@@ -139,11 +139,6 @@ class Tracker:
             self._publisher.close()
             self.store.close()
 
-    def close(self) -> None:
-        """Let go of the store."""
-        if self.store is not None:
-            self.store.close()
-
     def _say_full(self) -> None:
         """Say once, until there is room again, that requests go on untracked."""
         if not self._full:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -55,15 +56,26 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._ended = asyncio.Event()
 
-    async def run(self) -> None:
-        """Serve until SIGTERM, then finish what is in flight, within the limit."""
+    async def run(self, serving: int, lifeline: int) -> None:
+        """Serve until SIGTERM, then finish what is in flight, within the limit.
+
+        A byte is written to the descriptor ``serving`` when connections are accepted;
+        ``lifeline`` ends when the supervisor is gone, however it went.
+        """
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
-        await self._listen()
+        self.loop.add_reader(lifeline, self._orphaned, lifeline)
         self._tick()
+        await self._listen()
+        os.write(serving, b"1")
+        os.close(serving)
         await self._ended.wait()
-        for stream in chain(self.connections, self.upstreams):
+        for stream in tuple(chain(self.connections, self.upstreams)):
             stream.abort()
         self.tracker.close()
+
+    def _orphaned(self, lifeline: int) -> None:
+        self.loop.remove_reader(lifeline)
+        self.drain()
 
     async def _listen(self) -> None:
         for listening, tls in self._sockets:
@@ -81,6 +93,8 @@ class Worker:
         """Accept nothing more; end when the last connection has."""
         self.draining = True
         self._stop_listening()
+        for listening, _ in self._sockets:
+            listening.close()
         for connection in tuple(self.connections):
             connection.wind_down()
         self.loop.call_later(self.site.limits.drain_time, self._ended.set)
@@ -131,11 +145,13 @@ def serve(
     site: Site,
     tracker: Tracker,
     listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]],
+    serving: int,
+    lifeline: int,
 ) -> None:
-    """Run a worker in this process until it is told to end."""
+    """Run a worker in this process until it is told to end; see `Worker.run`."""
 
     async def main() -> None:
-        await Worker(site, tracker, listeners, asyncio.get_running_loop()).run()
+        await Worker(site, tracker, listeners, asyncio.get_running_loop()).run(serving, lifeline)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
