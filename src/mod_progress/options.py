@@ -68,7 +68,7 @@ def check_methods(value: object) -> frozenset[str]:
         raise OptionError("methods", value, takes)
     methods = tuple(value)
     for method in methods:
-        if method not in KNOWN_METHODS:
+        if not isinstance(method, str) or method not in KNOWN_METHODS:
             near = get_close_matches(str(method).upper(), sorted(KNOWN_METHODS), n=1)
             raise OptionError("methods", method, "an HTTP method", *near)
     return frozenset(methods)

@@ -1,0 +1,124 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mod_progress.transfer import TRANSITIONS, Event, Snapshot, State, Transfer
+
+
+def ended(status: int | None, *, cut: bool = False) -> Snapshot:
+    transfer = Transfer("id", 10)
+    if status is not None:
+        transfer.response_started(status, 0)
+    if cut:
+        transfer.cut()
+    else:
+        transfer.delivered()
+    return transfer.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("status", "cut", "state", "shown"),
+    [
+        (200, False, State.DONE, 200),
+        (204, False, State.DONE, 204),
+        (303, False, State.DONE, 303),
+        (399, False, State.DONE, 399),
+        (400, False, State.ERROR, 400),
+        (404, False, State.ERROR, 404),
+        (500, False, State.ERROR, 500),
+        (599, False, State.ERROR, 599),
+        (200, True, State.ERROR, 200),
+        (500, True, State.ERROR, 500),
+        (None, True, State.ERROR, 0),
+    ],
+)
+def test_how_a_transfer_ends(status: int | None, cut: bool, state: State, shown: int) -> None:
+    snapshot = ended(status, cut=cut)
+    assert (snapshot.state, snapshot.status) == (state, shown)
+
+
+def test_only_a_running_transfer_can_change() -> None:
+    assert {state for state, _ in TRANSITIONS} == {State.RUNNING}
+    assert {event for _, event in TRANSITIONS} == set(Event)
+
+
+def test_an_end_is_final_and_told_once() -> None:
+    told: list[Transfer] = []
+    transfer = Transfer("id", 0, told.append)
+    transfer.response_started(200, 0)
+    transfer.delivered()
+    transfer.cut()
+    transfer.delivered()
+    assert transfer.snapshot().state is State.DONE
+    assert told == [transfer]
+
+
+def test_a_running_transfer_shows_its_counters() -> None:
+    transfer = Transfer("id", 200)
+    transfer.received = 100
+    assert transfer.snapshot() == Snapshot(State.RUNNING, 100, 0, 200, 0, 0)
+    transfer.response_started(200, 50)
+    transfer.written = 20
+    assert transfer.snapshot() == Snapshot(State.RUNNING, 100, 20, 200, 50, 200)
+
+
+def test_a_chunked_request_has_no_size_until_its_end() -> None:
+    transfer = Transfer("id", None)
+    transfer.received = 7
+    assert transfer.snapshot().request_size is None
+    transfer.request_ended()
+    assert transfer.snapshot().request_size == 7
+
+
+def test_the_end_of_a_request_does_not_change_a_size_that_was_announced() -> None:
+    transfer = Transfer("id", 10)
+    transfer.received = 7
+    transfer.request_ended()
+    assert transfer.snapshot().request_size == 10
+
+
+def test_a_response_without_a_length_grows() -> None:
+    transfer = Transfer("id", 0)
+    transfer.response_started(200, None)
+    for written in (0, 10, 30):
+        transfer.written = written
+        assert transfer.snapshot().response_size == written
+
+
+def test_sent_is_what_the_client_has() -> None:
+    queued = [100]
+    transfer = Transfer("id", 0)
+    transfer.unacknowledged = lambda: queued[0]
+    transfer.response_started(200, 1000)
+    assert transfer.snapshot().sent == 0  # the queue holds the head, of which nothing counts
+    transfer.written = 500
+    assert transfer.snapshot().sent == 400
+    transfer.written, queued[0] = 1000, 700  # the queue grew before the counter was seen
+    assert transfer.snapshot().sent == 400
+    queued[0] = 0
+    assert transfer.snapshot().sent == 1000
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6))))
+def test_sent_never_steps_back_nor_passes_what_was_written(
+    steps: list[tuple[int, int]],
+) -> None:
+    queued = 0
+    transfer = Transfer("id", 0)
+    transfer.unacknowledged = lambda: queued
+    seen = [0]
+    for written, queued in steps:  # noqa: B007 the closure above reads it
+        transfer.written += written
+        seen.append(transfer.snapshot().sent)
+        assert seen[-1] <= transfer.written
+    assert seen == sorted(seen)
+
+
+def test_what_was_delivered_reads_whole() -> None:
+    transfer = Transfer("id", 0)
+    transfer.unacknowledged = lambda: 5
+    transfer.response_started(200, 10)
+    transfer.written = 10
+    transfer.delivered()
+    snapshot = transfer.snapshot()
+    assert (snapshot.sent, snapshot.response_size) == (10, 10)
