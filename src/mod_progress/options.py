@@ -69,9 +69,13 @@ def check_methods(value: object) -> frozenset[str]:
     methods = tuple(value)
     for method in methods:
         if not isinstance(method, str) or method not in KNOWN_METHODS:
-            near = get_close_matches(str(method).upper(), sorted(KNOWN_METHODS), n=1)
-            raise OptionError("methods", method, "an HTTP method", *near)
+            raise OptionError("methods", method, "an HTTP method", _nearest_method(method))
     return frozenset(methods)
+
+
+def _nearest_method(name: object) -> str:
+    near = get_close_matches(name.upper(), KNOWN_METHODS, n=1) if isinstance(name, str) else []
+    return near[0] if near else ""
 
 
 def check_flag(name: str, value: object) -> bool:
