@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from mod_progress.stores import Store
-from mod_progress.transfer import Snapshot
+from store_servers import RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -18,15 +14,24 @@ def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
-def read(store: Store, identifier: str) -> Snapshot:
-    """Look up, waiting for a store that is far away."""
-    found = store.lookup(identifier)
-    return found.result(timeout=2) if isinstance(found, Future) else found
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--bind", "127.0.0.1")
+    server.start()
+    yield server
+    server.kill()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.01)
+@pytest.fixture
+def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """A server that all tests share, emptied for this one."""
+    shared_redis.command("FLUSHALL")
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test alone, not started yet."""
+    server = RedisServer(tmp_path, "--bind", "127.0.0.1")
+    yield server
+    server.kill()

@@ -89,8 +89,11 @@ def open_store(spec: str) -> Store:
 
         return LocalStore(rest if ":" in spec else None)
     if scheme in ("redis", "rediss", "unix"):
-        from mod_progress.stores.redis import RedisStore
-
+        try:
+            from mod_progress.stores.redis import RedisStore
+        except ModuleNotFoundError:
+            takes = "there without its extra: pip install 'mod-progress[redis]'"
+            raise OptionError("store", f"{scheme}://...", takes) from None
         return RedisStore(spec)
     raise OptionError(
         "store", spec, "memory, local, local:NAME or a redis://, rediss:// or unix:// URL"

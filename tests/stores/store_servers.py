@@ -1,0 +1,76 @@
+"""Real servers for the tests of stores, and how to wait for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from mod_progress.stores import Store
+from mod_progress.transfer import Snapshot
+
+
+def look(store: Store, identifier: str) -> Snapshot:
+    """Look up, waiting for a store that is far away."""
+    found = store.lookup(identifier)
+    return found.result(timeout=1.5) if isinstance(found, Future) else found
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """A real server, on a port that it keeps over a restart. It keeps no data."""
+
+    def __init__(self, directory: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
+        self.port = free_port()
+        self.host = "127.0.0.1"
+        self.socket = directory / f"{self.port}.sock"
+        self._command = [
+            *prefix,
+            *("redis-server", "--port", str(self.port), "--dir", str(directory), "--save", ""),
+            *("--unixsocket", str(self.socket), *options),
+        ]
+        self._log = directory / f"{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        eventually(lambda: b"Ready to accept connections" in self._log.read_bytes())
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def command(self, *words: str) -> str:
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()

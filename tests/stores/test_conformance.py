@@ -1,0 +1,261 @@
+"""What every store promises, over each of them, against the real things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from store_servers import RedisServer, eventually, look
+
+from mod_progress.stores import Listing, Store, Update
+from mod_progress.stores.local import LocalStore
+from mod_progress.stores.memory import MemoryStore
+from mod_progress.stores.redis import RedisStore
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+
+RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
+DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
+FAILED = Snapshot(State.ERROR, 100, 20, 100, 20, 500)
+
+Open = Callable[..., Store]
+
+
+@pytest.fixture(params=["memory", "local", "redis"])
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a store; each is as another process has it, over the same entries."""
+    opened: list[Store] = []
+    memory: dict[float, MemoryStore] = {}
+
+    def opens(lease: float = 6.0) -> Store:
+        if request.param == "memory":
+            store: Store = memory.setdefault(lease, MemoryStore(lease=lease))
+        elif request.param == "local":
+            store = LocalStore("conformance", lease=lease)
+        else:
+            server: RedisServer = request.getfixturevalue("redis_server")
+            store = RedisStore(server.url, lease=lease)
+        opened.append(store)
+        return store
+
+    yield opens
+    for store in opened:
+        store.close()
+
+
+def update(
+    identifier: str = "a",
+    snapshot: Snapshot = RUNNING,
+    start: int = 10_000_000,
+    ttl: float = 30,
+    first: bool = True,
+) -> Update:
+    return Update(identifier, start, snapshot, ttl, first)
+
+
+def test_what_nobody_published_is_unknown(open_store: Open) -> None:
+    assert look(open_store(), "a") == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        RUNNING,
+        DONE,
+        FAILED,
+        Snapshot(State.RUNNING, request_size=None),
+        Snapshot(State.RUNNING, 2**63 - 1, 2**64 - 1, 2**63 - 1, 2**64 - 1, 999),
+    ],
+)
+def test_another_process_reads_what_was_published(open_store: Open, snapshot: Snapshot) -> None:
+    open_store().publish([update(snapshot=snapshot)])
+    assert look(open_store(), "a") == snapshot
+
+
+def test_every_id_that_is_valid_is_a_key(open_store: Open) -> None:
+    identifiers = ["!" * 128, "~", "*", "a:b", "%00", "\\", '"']
+    open_store().publish([update(identifier) for identifier in identifiers])
+    store = open_store()
+    assert [look(store, identifier) for identifier in identifiers] == [RUNNING] * len(identifiers)
+
+
+def test_a_batch_may_be_large(open_store: Open) -> None:
+    store = open_store()
+    identifiers = [f"id{number}" for number in range(5000)]
+    assert list(store.publish([update(identifier) for identifier in identifiers])) == []
+    found = [store.lookup(identifier) for identifier in identifiers]
+    assert {each.result(timeout=1.5) if isinstance(each, Future) else each for each in found} == {
+        RUNNING
+    }
+
+
+def test_an_update_replaces_what_was_there(open_store: Open) -> None:
+    store = open_store()
+    later = RUNNING._replace(received=60)
+    store.publish([update()])
+    store.publish([update(snapshot=later, first=False)])
+    assert look(open_store(), "a") == later
+    store.publish([update(snapshot=DONE, first=False)])
+    assert look(open_store(), "a") == DONE
+
+
+def test_the_later_start_wins_and_the_loser_is_told(open_store: Open) -> None:
+    loser, winner = open_store(), open_store()
+    assert list(loser.publish([update(), update("other")])) == []
+    assert list(winner.publish([update(snapshot=FAILED, start=20_000_000)])) == []
+    assert list(loser.publish([update(first=False), update("other", first=False)])) == ["a"]
+    assert look(loser, "a") == FAILED
+
+
+def test_a_late_end_of_the_loser_changes_nothing(open_store: Open) -> None:
+    loser, winner = open_store(), open_store()
+    loser.publish([update()])
+    winner.publish([update(start=20_000_000)])
+    assert list(loser.publish([update(snapshot=DONE, first=False)])) == ["a"]
+    assert list(loser.publish([update(snapshot=DONE, ttl=0, first=False)])) == ["a"]
+    assert look(winner, "a") == RUNNING
+
+
+def test_a_late_first_word_of_the_loser_changes_nothing(open_store: Open) -> None:
+    """Its process could not reach the store, say, when it started."""
+    loser, winner = open_store(), open_store()
+    winner.publish([update(start=20_000_000)])
+    assert list(loser.publish([update(snapshot=DONE, start=10_000_000)])) == ["a"]
+    assert look(winner, "a") == RUNNING
+
+
+def test_a_later_transfer_of_the_same_process_wins_too(open_store: Open) -> None:
+    store = open_store()
+    store.publish([update()])
+    assert list(store.publish([update(start=20_000_000, snapshot=DONE)])) == []
+    assert list(store.publish([update(first=False)])) == ["a"]
+    assert look(store, "a") == DONE
+
+
+def test_to_publish_the_same_twice_is_harmless(open_store: Open) -> None:
+    """A publisher does so where it does not know whether the first time took."""
+    store = open_store()
+    for _ in range(2):
+        assert list(store.publish([update()])) == []
+    assert look(store, "a") == RUNNING
+
+
+def test_an_entry_that_the_store_lost_is_written_anew(open_store: Open) -> None:
+    store = open_store()
+    assert list(store.publish([update(first=False)])) == []
+    assert look(store, "a") == RUNNING
+
+
+def test_a_finished_entry_is_unknown_after_its_ttl(open_store: Open) -> None:
+    store = open_store()
+    store.publish([update(snapshot=DONE, ttl=0.3), update("kept", DONE)])
+    eventually(lambda: look(store, "a") == UNKNOWN)
+    assert look(store, "kept") == DONE
+
+
+def test_no_ttl_drops_the_entry(open_store: Open) -> None:
+    store = open_store()
+    store.publish([update()])
+    store.publish([update(snapshot=DONE, ttl=0, first=False)])
+    assert look(store, "a") == UNKNOWN
+    store.publish([update("b", DONE, ttl=0)])
+    assert look(store, "b") == UNKNOWN
+
+
+def test_a_lapsed_lease_reads_as_an_error_then_as_unknown(open_store: Open) -> None:
+    store = open_store(lease=0.3)
+    store.publish([update(ttl=0.6)])
+    assert look(store, "a") == RUNNING
+    seen = [RUNNING]
+
+    def gone() -> bool:
+        found = look(store, "a")
+        if found != seen[-1]:
+            seen.append(found)
+        return found == UNKNOWN
+
+    eventually(gone)
+    assert seen == [RUNNING, RUNNING._replace(state=State.ERROR, status=0), UNKNOWN]
+
+
+def test_a_renewed_lease_does_not_lapse(open_store: Open) -> None:
+    """An owner that was held up for longer than its lease is believed again."""
+    store = open_store(lease=0.2)
+    store.publish([update()])
+    eventually(lambda: look(store, "a").state is State.ERROR)
+    store.publish([update(first=False)])
+    assert look(store, "a") == RUNNING
+
+
+def test_a_transfer_takes_over_what_its_dead_owner_left(open_store: Open) -> None:
+    dead, living = open_store(lease=0.2), open_store(lease=0.2)
+    dead.publish([update(start=10_000_000)])
+    eventually(lambda: look(living, "a").state is State.ERROR)
+    living.publish([update(snapshot=DONE, start=20_000_000)])
+    assert look(living, "a") == DONE
+
+
+def test_the_listing_has_running_ones_first(open_store: Open) -> None:
+    store = open_store()
+    assert isinstance(store, Listing)
+    store.publish([update("a", DONE), update("b"), update("c", FAILED), update("d")])
+
+    def listed(limit: int) -> list[tuple[str, Snapshot]]:
+        found = store.entries(limit)
+        return found.result(timeout=2) if isinstance(found, Future) else found
+
+    everything = listed(10)
+    assert sorted(everything) == [("a", DONE), ("b", RUNNING), ("c", FAILED), ("d", RUNNING)]
+    assert {identifier for identifier, _ in everything[:2]} == {"b", "d"}
+    assert {identifier for identifier, _ in listed(1)} <= {"b", "d"}
+    assert len(listed(3)) == 3
+    assert listed(0) == []
+
+
+def test_the_next_use_after_a_close_opens_it_anew(open_store: Open) -> None:
+    store = open_store()
+    store.publish([update()])
+    assert look(store, "a") == RUNNING
+    store.close()
+    assert look(store, "a") == RUNNING
+
+
+_snapshots = st.builds(
+    Snapshot,
+    st.sampled_from([State.RUNNING, State.DONE, State.ERROR]),
+    *[st.integers(0, 2**63)] * 2,
+    st.none() | st.integers(0, 2**62),
+    st.integers(0, 2**63),
+    st.integers(0, 999),
+)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(1, 5), st.booleans(), _snapshots), max_size=12
+    )
+)
+def test_stores_agree_with_a_dictionary(
+    open_store: Open, words: list[tuple[str, int, bool, Snapshot]]
+) -> None:
+    """Two processes say things in any order: the later start has the last word."""
+    stores = open_store(), open_store()
+    for identifier in "ab":  # a start after all others, with no ttl, leaves nothing behind
+        stores[0].publish([update(identifier, DONE, start=9_000_000_000, ttl=0)])
+    model: dict[str, tuple[int, Snapshot]] = {}
+    for identifier, second, other, snapshot in words:
+        # Apart by more than a word takes, and of one process each.
+        start = second * 1_000_000_000
+        held = model.get(identifier)
+        displaced = held is not None and held[0] > start
+        word = update(identifier, snapshot, start)
+        assert list(stores[second % 2].publish([word])) == [identifier] * displaced
+        if not displaced:
+            model[identifier] = start, snapshot
+        expected = model[identifier][1]
+        assert look(stores[other], identifier) == expected
