@@ -47,6 +47,12 @@ def find_identifier(query: bytes, header: bytes | None) -> bytes | None:
     return header if candidate is None else candidate
 
 
+@lru_cache(1024)
+def identify(query: bytes, header: bytes | None) -> str | None:
+    """Return the valid id that a request carries, or None; remembered, as who polls repeats it."""
+    return check_identifier(find_identifier(query, header))
+
+
 def check_identifier(candidate: bytes | None) -> str | None:
     """Return the id as text, or None where it is missing or not valid."""
     if candidate is None or _VALID(candidate) is None:

@@ -13,6 +13,7 @@ from mod_progress.identifier import (
     check_identifier,
     find_identifier,
     find_parameter,
+    identify,
 )
 from mod_progress.options import Options
 from mod_progress.stores import Store
@@ -97,10 +98,15 @@ class Tracker:
 
         The answer is there at once, or a future of it where a store far away is asked.
         """
-        identifier = check_identifier(find_identifier(query, header))
+        identifier = identify(query, header)
         if identifier is None:
             return None
-        callback = find_parameter(query, CALLBACK_PARAMETER) if query else None
+        return self.answer(identifier, form, find_parameter(query, CALLBACK_PARAMETER))
+
+    def answer(
+        self, identifier: str, form: Format, callback: bytes | None
+    ) -> Answer | Future[Answer]:
+        """Answer for an id, as `show` does; ``callback`` names the function of a jsonp answer."""
         found = self.look(identifier)
         if isinstance(found, Snapshot):
             return Answer(form.content_type, form.render(found, callback))

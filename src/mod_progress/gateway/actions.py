@@ -6,28 +6,20 @@ An action changes the exchange. The first that can answer the request puts itsel
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from mod_progress.formats import FORMATS, HEADERS, JSON, Format
+from mod_progress.formats import JSON, Format
 from mod_progress.gateway.exchange import TEXT, Exchange
 from mod_progress.gateway.message import Refusal
+from mod_progress.gateway.poll import SHOW_LINES, Poll
 from mod_progress.gateway.proxy import proxy
 from mod_progress.gateway.upstream import Upstream
-from mod_progress.tracker import Answer, logger
+from mod_progress.identifier import CALLBACK_PARAMETER, find_parameter, identify
+from mod_progress.tracker import logger
 
 Action = Callable[[Exchange], None]
 Condition = Callable[[Exchange], bool]
-
-#: The fields of a show's answer, by its media type.
-_SHOW_LINES = {
-    form.content_type: "".join(
-        f"{name}: {value}\r\n" for name, value in (("Content-Type", form.content_type), *HEADERS)
-    ).encode()
-    for form in FORMATS.values()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,35 +89,13 @@ class Track:
             exchange.transfer = transfer
 
 
-class Shown:
-    """Hands over the answer of a show: at once where the transfer is near."""
-
-    __slots__ = ("_answer",)
-
-    def __init__(self, answer: Answer | Future[Answer]) -> None:
-        self._answer = answer
-
-    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer."""
-        if isinstance(self._answer, Future):
-            return self._handle_later(exchange, self._answer)
-        self._respond(exchange, self._answer)
-        return None
-
-    async def _handle_later(self, exchange: Exchange, answer: Future[Answer]) -> None:
-        self._respond(exchange, await asyncio.wrap_future(answer))
-
-    def _respond(self, exchange: Exchange, answer: Answer) -> None:
-        exchange.respond(200, answer.body, _SHOW_LINES[answer.content_type])
-
-
 class MissingIdentifier:
     """Answers a show that names no id, where nothing else answers the request."""
 
     def handle(self, exchange: Exchange) -> None:
         """Say what is missing."""
         body = b'{"error": "X-Progress-ID is missing, or not 1 to 128 visible ASCII characters"}'
-        exchange.respond(400, body, _SHOW_LINES[JSON.content_type])
+        exchange.respond(400, body, SHOW_LINES[JSON.content_type])
 
 
 _MISSING_IDENTIFIER = MissingIdentifier()
@@ -144,11 +114,13 @@ class Show:
         """Answer the request, if it names an id."""
         if exchange.handler is not None:
             return
-        answer = exchange.tracker.show(exchange.request.query, exchange.identifier_field, self.form)
-        if answer is None:
+        query = exchange.request.query
+        identifier = identify(query, exchange.identifier_field)
+        if identifier is None:
             exchange.fallback = _MISSING_IDENTIFIER
         else:
-            exchange.handler = Shown(answer)
+            callback = find_parameter(query, CALLBACK_PARAMETER)
+            exchange.handler = Poll(identifier, self.form, callback)
 
 
 class Answering:

@@ -22,6 +22,7 @@ from mod_progress.gateway.message import (
     reason_phrase,
     response_head,
 )
+from mod_progress.gateway.poll import Poll
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
 from mod_progress.transfer import Transfer
 
@@ -65,6 +66,10 @@ class Connection(Stream):
         self._scanned = 0
         # Once the last response is handed over: bytes that may still come before we close.
         self._lingering: int | None = None
+        # The last question how far a transfer is, and the very bytes that asked it: who polls asks
+        # again in the same bytes, and on one connection they mean the same each time.
+        self._poll: Poll | None = None
+        self._poll_bytes = b""
         # Transfers whose response is handed over, each with the position of its last byte: they
         # are done when the client has acknowledged it.
         self._unsettled: deque[tuple[int, Transfer]] = deque()
@@ -83,13 +88,20 @@ class Connection(Stream):
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests that are complete, or keep the bytes for the one being served."""
+        if data == self._poll_bytes and self._answer_again():
+            return
+        self._poll_bytes = b""
         if self._lingering is not None:
             self._linger_on(len(data))
         elif self._exchange is not None or self._room is not None:
             super().data_received(data)
         else:
+            self._poll = None
+            alone = not self.buffer and data.find(_HEAD_END) + len(_HEAD_END) == len(data)
             self.buffer = self.buffer + data if self.buffer else data
             self._advance()
+            if alone and self._poll is not None:
+                self._poll_bytes = data
 
     def eof_received(self) -> bool:
         """Close where nothing is left to answer; else answer it first (RFC 9112, section 9.6)."""
@@ -170,6 +182,19 @@ class Connection(Stream):
             raise Refusal(413, "the body is too large")
         return Body(self, length)
 
+    def _answer_again(self) -> bool:
+        """Answer a poll that repeats the last one, if nothing is in its way."""
+        if self._poll is None or self._room is not None:
+            return False
+        answer = self._poll.repeat(self.tracker, self.worker.date)
+        if answer is None:
+            return False
+        if self._unsettled:
+            self.acknowledge()
+        self.write(answer)
+        self.read_deadline = self.worker.now + self.limits.idle_time
+        return True
+
     # Answers out.
 
     def _serve(self, exchange: Exchange) -> None:
@@ -229,7 +254,9 @@ class Connection(Stream):
         if self.lost:
             return
         if exchange.keep_alive and not self.worker.draining:
-            self.read_deadline = self.loop.time() + self.limits.idle_time
+            self.read_deadline = self.worker.now + self.limits.idle_time
+            if isinstance(exchange.handler, Poll) and exchange.repeatable:
+                self._poll = exchange.handler
             self.resume_reading()
             if self.ended and not self.buffer:
                 self.close()
@@ -303,6 +330,7 @@ class Connection(Stream):
 
     def wind_down(self) -> None:
         """Close if idle; else the response in progress is the last."""
+        self._poll = None
         if self._exchange is None and self._lingering is None:
             self.close()
 

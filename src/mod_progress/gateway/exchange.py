@@ -88,6 +88,13 @@ class Exchange:
         """The value of the request's header field that may carry the id."""
         return self.request.named.get(_IDENTIFIER_FIELD)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request again would do nothing but give the same kind of answer."""
+        request = self.request
+        plain = request.method == "GET" and request.minor == 1 and request.body_size == 0
+        return plain and not self.transfer.identifier and self.connection.worker.access_log is None
+
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
         transfer = self.transfer

@@ -45,6 +45,8 @@ class Worker:
         self.head_limits = site.limits.head
         #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
         self.date = b""
+        #: The loop's time at the last tick: near enough for limits of seconds.
+        self.now = loop.time()
         #: Whether every connection ends with the response in progress.
         self.draining = False
         self.connections: set[Connection] = set()
@@ -132,7 +134,7 @@ class Worker:
     def _tick(self) -> None:
         """Tell the time, and those whose time is over."""
         self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
-        now = self.loop.time()
+        now = self.now = self.loop.time()
         for stream in tuple(chain(self.connections, self.upstreams)):
             if stream.read_deadline < now:
                 stream.read_expired()
