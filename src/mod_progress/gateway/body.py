@@ -7,8 +7,10 @@ learns that it is whole; one that was cut raises `Cut`.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 
 from mod_progress.gateway.chunked import ChunkedDecoder
 from mod_progress.gateway.message import Refusal
@@ -111,3 +113,28 @@ class UntilCloseBody(Body):
         if self.stream.lost:  # a reset, or a limit: a clean end leaves the connection half open
             raise Cut(self.stream, "the connection was reset in the middle of a body")
         self.remaining = 0
+
+
+class FileBody(Body):
+    """A stretch of a file, as a body: it has no stream, as it never waits."""
+
+    __slots__ = ("file", "position")
+
+    def __init__(self, file: FileIO, position: int, length: int) -> None:
+        self.file = file
+        self.position = position
+        self.remaining = length
+        self.count = None
+
+    def take(self) -> bytes:
+        """Return the next piece; raises OSError where the file became shorter."""
+        data = os.pread(self.file.fileno(), min(self.remaining, _PIECE), self.position)
+        if self.remaining and not data:
+            raise OSError("the file became shorter while it was read")
+        self.advance(len(data))
+        return data
+
+    def advance(self, size: int) -> None:
+        """Note that ``size`` bytes were taken."""
+        self.position += size
+        self.remaining -= size

@@ -1,0 +1,351 @@
+"""The ways of a body past Python: splice(2) and sendfile(2), by the loop's readiness callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+
+from mod_progress.gateway.body import Body, Count, FileBody
+from mod_progress.gateway.hangups import hangups
+from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
+
+HAVE_SPLICE = hasattr(os, "splice")
+HAVE_SENDFILE = hasattr(os, "sendfile")
+
+#: Bytes that a pipe is asked to hold, and that one system call moves at most. The kernel may give
+#: less (/proc/sys/fs/pipe-max-size).
+_PIPE_SIZE = 1024 * 1024
+
+#: Bytes moved before the loop gets its turn, so that a fast transfer does not starve a show.
+_TURN = 4 * 1024 * 1024
+
+_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
+
+
+class Pipes:
+    """Pipes to borrow. One is held only while bytes are inside.
+
+    So ten thousand slow transfers need few, and the per-user limit of pipe pages
+    (/proc/sys/fs/pipe-user-pages-soft) is not reached.
+    """
+
+    _KEPT = 64
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[int, int]] = []
+
+    def borrow(self) -> tuple[int, int]:
+        """Return the reading and the writing end of an empty pipe."""
+        if self._idle:
+            return self._idle.pop()
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError):  # over the user's limit: the size that the kernel gave will do
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        return reader, writer
+
+    def give_back(self, pipe: tuple[int, int], empty: bool = True) -> None:
+        """Take a pipe back; one that is not empty holds a cut body and is closed."""
+        if empty and len(self._idle) < self._KEPT:
+            self._idle.append(pipe)
+        else:
+            os.close(pipe[0])
+            os.close(pipe[1])
+
+
+_pipes = Pipes()
+
+
+class _Side:
+    """A socket at one end of a transit, watched beside the transport that owns it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.descriptor = -1
+
+    def open(self, overdue: Callable[[Stream], None]) -> None:
+        """Bypass the transport; ``overdue`` hears of a deadline that has passed."""
+        if self.stream.lost:
+            raise Cut(self.stream, "the connection is gone")
+        # A duplicate, as the loop watches no descriptor that a transport of its own has.
+        self.descriptor = os.dup(self.stream.descriptor)
+        self.stream.overseer = overdue
+
+    def close(self) -> None:
+        """Leave the socket to its transport."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.stream.overseer = None
+
+    def watch(self, ready: Callable[[], None]) -> None:
+        """Call ``ready`` whenever bytes can be moved."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Call nobody any more."""
+        raise NotImplementedError
+
+    def postpone(self) -> None:
+        """Give the peer its time from now on."""
+        raise NotImplementedError
+
+
+class _Source(_Side):
+    def watch(self, ready: Callable[[], None]) -> None:
+        self.stream.loop.add_reader(self.descriptor, ready)
+
+    def forget(self) -> None:
+        self.stream.loop.remove_reader(self.descriptor)
+        self.stream.read_deadline = NEVER
+
+    def postpone(self) -> None:
+        stream = self.stream
+        stream.read_deadline = stream.loop.time() + stream.read_time
+
+
+class _Sink(_Side):
+    def watch(self, ready: Callable[[], None]) -> None:
+        self.stream.loop.add_writer(self.descriptor, ready)
+
+    def forget(self) -> None:
+        self.stream.loop.remove_writer(self.descriptor)
+        self.stream.write_deadline = NEVER
+
+    def postpone(self) -> None:
+        stream = self.stream
+        stream.write_deadline = stream.loop.time() + stream.write_time
+
+
+class Transit:
+    """A body on its way past Python: system calls are tried first; where they would block, wait."""
+
+    def __init__(self, body: Body, *sides: _Side) -> None:
+        self._body = body
+        self._sides = sides
+        self._waiting: _Side | None = None
+        self._done: asyncio.Future[None] = sides[0].stream.loop.create_future()
+
+    async def run(self) -> None:
+        """Move what is left of the body.
+
+        Raises `Cut`, or `Slow`, with the side that is at fault, and OSError of a file.
+        """
+        try:
+            await self._prepare()
+            for side in self._sides:
+                side.open(self._overdue)
+            self._pump()
+            await self._done
+        finally:
+            self._wait_for(None)
+            for side in self._sides:
+                side.close()
+
+    async def _prepare(self) -> None:
+        """Hand on what Python holds already."""
+        raise NotImplementedError
+
+    def _move(self) -> bool:
+        """Move bytes for one turn of the loop; False where there are more."""
+        raise NotImplementedError
+
+    def _next(self) -> _Side | None:
+        """Return the side that has to be ready now; None for a file, which always is."""
+        raise NotImplementedError
+
+    def _pump(self) -> None:
+        try:
+            if self._move():
+                self._finish(None)
+            else:
+                self._wait_for(self._next())
+        except BlockingIOError:
+            self._wait_for(self._next())
+        except Cut as cut:
+            self._finish(cut)
+        except OSError as error:
+            side = self._next()
+            self._finish(error if side is None else Cut(side.stream, str(error)))
+
+    def _wait_for(self, side: _Side | None) -> None:
+        """Go on when ``side`` is ready."""
+        if side is not self._waiting:
+            if self._waiting is not None:
+                self._waiting.forget()
+            if side is not None:
+                side.watch(self._pump)
+            self._waiting = side
+        if side is not None:
+            side.postpone()
+
+    def _overdue(self, stream: Stream) -> None:
+        self._finish(Slow(stream, "the peer was too slow"))
+
+    def _finish(self, error: Exception | None) -> None:
+        if self._done.done():
+            return
+        if error is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(error)
+
+
+class _FromSocket(Transit):
+    """A body that leaves its socket through a pipe."""
+
+    def __init__(self, body: Body, *sinks: _Side) -> None:
+        self._source = _Source(body.stream)
+        self._pipe: tuple[int, int] | None = None
+        self._inside = 0
+        super().__init__(body, self._source, *sinks)
+
+    async def _prepare(self) -> None:
+        self._source.stream.pause_reading()
+        while self._source.stream.buffer and self._body.remaining:
+            self._put(self._body.take())
+
+    def _put(self, data: bytes) -> None:
+        """Hand on what came through the transport."""
+        raise NotImplementedError
+
+    def _drain(self, pipe: int) -> int:
+        """Move bytes out of the pipe, and return how many."""
+        raise NotImplementedError
+
+    def _move(self) -> bool:
+        """Fill the pipe, empty it, and so on."""
+        body, moved = self._body, 0
+        while body.remaining or self._inside:
+            if moved >= _TURN:
+                return False
+            if not self._inside:
+                self._fill()
+            assert self._pipe is not None
+            size = self._drain(self._pipe[0])
+            self._inside -= size
+            moved += size
+        return True
+
+    def _fill(self) -> None:
+        body = self._body
+        if self._pipe is None:
+            self._pipe = _pipes.borrow()
+        most = min(body.remaining, _PIPE_SIZE)
+        size = os.splice(self._source.descriptor, self._pipe[1], most, flags=_FLAGS)
+        if not size:
+            raise Cut(body.stream, "the connection ended in the middle of a body")
+        self._inside = size
+        body.remaining -= size
+        if body.count is not None:
+            body.count(size)
+
+    def _wait_for(self, side: _Side | None) -> None:
+        """Go on when ``side`` is ready; the pipe goes back if nothing is inside, or at the end."""
+        super()._wait_for(side)
+        if self._pipe is not None and (side is None or not self._inside):
+            _pipes.give_back(self._pipe, empty=not self._inside)
+            self._pipe = None
+
+
+class Splice(_FromSocket):
+    """From socket to socket."""
+
+    def __init__(self, body: Body, sink: Stream, sent: Count | None) -> None:
+        self._sink = _Sink(sink)
+        self._sent = sent
+        super().__init__(body, self._sink)
+
+    async def _prepare(self) -> None:
+        await super()._prepare()
+        await self._sink.stream.flush()
+
+    def _put(self, data: bytes) -> None:
+        self._sink.stream.write(data)
+        if self._sent is not None:
+            self._sent(len(data))
+
+    def _next(self) -> _Side:
+        return self._sink if self._inside else self._source
+
+    def _drain(self, pipe: int) -> int:
+        size = os.splice(pipe, self._sink.descriptor, self._inside, flags=_FLAGS)
+        self._sink.stream.handed += size
+        if self._sent is not None:
+            self._sent(size)
+        return size
+
+    def _wait_for(self, side: _Side | None) -> None:
+        """Go on when ``side`` is ready; hear of a reset of the source meanwhile."""
+        if side is not self._waiting:
+            source = self._source.descriptor
+            if side is self._sink:
+                hangups(self._source.stream.loop).watch(source, self._source_gone)
+            elif self._waiting is self._sink:
+                hangups(self._source.stream.loop).forget(source)
+        super()._wait_for(side)
+
+    def _source_gone(self) -> None:
+        """The source was reset while the sink kept us waiting: nothing will make it whole."""
+        reason = "the connection was reset in the middle of a body"
+        self._finish(Cut(self._source.stream, reason))
+
+
+class SpliceToFile(_FromSocket):
+    """From socket to file."""
+
+    def __init__(self, body: Body, file: FileIO) -> None:
+        self._file = file
+        super().__init__(body)
+
+    def _put(self, data: bytes) -> None:
+        write(self._file, data)
+
+    def _next(self) -> _Side | None:
+        return None if self._inside else self._source
+
+    def _drain(self, pipe: int) -> int:
+        """Empty the pipe: a file is always ready."""
+        moved = 0
+        while moved < self._inside:
+            moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
+        return moved
+
+
+class SendFile(Transit):
+    """From file to socket."""
+
+    _body: FileBody
+
+    def __init__(self, body: FileBody, sink: Stream, sent: Count | None) -> None:
+        self._sink = _Sink(sink)
+        self._sent = sent
+        super().__init__(body, self._sink)
+
+    async def _prepare(self) -> None:
+        await self._sink.stream.flush()
+
+    def _next(self) -> _Side:
+        return self._sink
+
+    def _move(self) -> bool:
+        body = self._body
+        size = os.sendfile(
+            self._sink.descriptor, body.file.fileno(), body.position, min(body.remaining, _TURN)
+        )
+        if not size:
+            raise OSError("the file became shorter while it was sent")
+        body.advance(size)
+        self._sink.stream.handed += size
+        if self._sent is not None:
+            self._sent(size)
+        return body.finished
+
+
+def write(file: FileIO, data: bytes) -> None:
+    """Write all of ``data``; raises OSError, where the disk is full too."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
