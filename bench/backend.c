@@ -1,6 +1,6 @@
 /* A backend that forgets what it is sent and produces what it is asked for, as fast as it can.
  *
- *     backend           prints the port it listens on, and serves until it is killed
+ *     backend           prints the port it listens on, and serves until its parent ends
  *
  *     POST ...          reads the body without copying it, and answers 200
  *     GET /bytes/N      answers N bytes
@@ -11,11 +11,13 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define HEAD_SIZE 8192
@@ -137,6 +139,7 @@ static void accept_all(int listener, int poller) {
 }
 
 int main(void) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     int listener = listen_somewhere(), poller = epoll_create1(0);
     struct epoll_event events[256], event = {EPOLLIN, {.ptr = NULL}};
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);

@@ -26,6 +26,7 @@
 
 #define SUPPLY_SIZE (1 << 20) /* see backend.c */
 #define READ_SIZE (16 << 20)
+#define PATIENCE 10          /* seconds until a server counts as stuck */
 #define SMALL_BODY 100
 #define HELD_BODY 1000000    /* bytes that a held upload promises, and never sends */
 #define HELD_BYTE_EVERY 5.0  /* seconds between two bytes of a held upload */
@@ -51,10 +52,13 @@ static int connect_to_server(void) {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(port),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct timeval patience = {PATIENCE, 0};
     int on = 1, s = socket(AF_INET, SOCK_STREAM, 0);
     if (s < 0 || connect(s, (struct sockaddr *)&address, sizeof address))
         err(1, "connect");
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     return s;
 }
 
@@ -70,18 +74,31 @@ static void send_all(int s, const char *bytes, size_t size, int flags) {
 
 /* ---- requests and answers ---- */
 
-/* Write a request's head; a '#' in the target becomes `number` in twelve digits. */
-static size_t write_head(char *out, size_t room, const char *method, const char *target,
-                         unsigned long long number, unsigned long long body_size) {
+#define DIGITS 12
+
+struct request {
+    size_t size;
+    size_t number; /* where the digits stand that tell requests apart; 0 where there are none */
+    char bytes[2048];
+};
+
+/* Write a request's head; a '#' in the target becomes a number. */
+static void prepare(struct request *r, const char *method, const char *target, uint64_t body_size) {
     const char *mark = strchr(target, '#');
     int before = mark ? (int)(mark - target) : (int)strlen(target);
-    size_t size = snprintf(out, room, "%s %.*s", method, before, target);
-    if (mark)
-        size += snprintf(out + size, room - size, "%012llu%s", number, mark + 1);
-    size += snprintf(out + size, room - size, " HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n", port);
+    r->number = mark ? strlen(method) + 1 + before : 0;
+    r->size = snprintf(r->bytes, sizeof r->bytes, "%s %.*s%.*s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n",
+                       method, before, target, mark ? DIGITS : 0, "000000000000",
+                       mark ? mark + 1 : "", port);
     if (strcmp(method, "POST") == 0)
-        size += snprintf(out + size, room - size, "Content-Length: %llu\r\n", body_size);
-    return size + snprintf(out + size, room - size, "\r\n");
+        r->size += sprintf(r->bytes + r->size, "Content-Length: %llu\r\n",
+                           (unsigned long long)body_size);
+    r->size += sprintf(r->bytes + r->size, "\r\n");
+}
+
+static void set_number(struct request *r, uint64_t number) {
+    for (int i = DIGITS - 1; r->number && i >= 0; i--, number /= 10)
+        r->bytes[r->number + i] = '0' + number % 10;
 }
 
 struct answer {
@@ -95,7 +112,7 @@ struct answer {
 static int read_answer_head(int s, struct answer *a) {
     ssize_t got = recv(s, a->head + a->filled, sizeof a->head - 1 - a->filled, 0);
     if (got <= 0)
-        errx(1, "the server closed the connection: %s", got ? strerror(errno) : "no answer");
+        errx(1, "no answer: %s", got ? strerror(errno) : "the server closed the connection");
     a->filled += got;
     a->head[a->filled] = 0;
     char *end = strstr(a->head, "\r\n\r\n");
@@ -133,11 +150,11 @@ static void print_transfer(uint64_t size, double start) {
 
 static void upload(const char *target, uint64_t size) {
     static const char supply[SUPPLY_SIZE];
-    char head[1024];
-    size_t head_size = write_head(head, sizeof head, "POST", target, 0, size);
+    struct request r;
+    prepare(&r, "POST", target, size);
     int s = connect_to_server();
     double start = now();
-    send_all(s, head, head_size, MSG_MORE);
+    send_all(s, r.bytes, r.size, MSG_MORE);
     for (uint64_t left = size, part; left; left -= part) {
         part = left < SUPPLY_SIZE ? left : SUPPLY_SIZE;
         send_all(s, supply, part, 0);
@@ -147,11 +164,11 @@ static void upload(const char *target, uint64_t size) {
 }
 
 static void download(const char *target) {
-    char head[1024];
-    size_t head_size = write_head(head, sizeof head, "GET", target, 0, 0);
+    struct request r;
+    prepare(&r, "GET", target, 0);
     int s = connect_to_server();
     double start = now();
-    send_all(s, head, head_size, 0);
+    send_all(s, r.bytes, r.size, 0);
     print_transfer(read_answer(s), start);
 }
 
@@ -162,16 +179,10 @@ struct small_client {
     struct answer answer;
 };
 
-static void send_small(struct small_client *client, const char *method, const char *target,
-                       unsigned long long number) {
-    char request[1024 + SMALL_BODY];
-    size_t size = write_head(request, 1024, method, target, number, SMALL_BODY);
-    if (strcmp(method, "POST") == 0) {
-        memset(request + size, 'x', SMALL_BODY);
-        size += SMALL_BODY;
-    }
+static void ask(struct small_client *client, struct request *r, uint64_t number) {
+    set_number(r, number);
     client->answer.filled = client->answer.head_size = 0;
-    send_all(client->socket, request, size, 0);
+    send_all(client->socket, r->bytes, r->size, 0);
 }
 
 /* True when the whole answer is there. The bodies are short, and fit behind the head. */
@@ -183,28 +194,34 @@ static int read_small(struct small_client *client) {
 static void requests(const char *method, const char *target, int connections, double seconds) {
     struct small_client *clients = calloc(connections, sizeof *clients);
     int poller = epoll_create1(0);
-    unsigned long long number = 0, answered = 0;
+    uint64_t number = 0, answered = 0;
+    struct request r;
+    prepare(&r, method, target, SMALL_BODY);
+    if (strcmp(method, "POST") == 0) {
+        memset(r.bytes + r.size, 'x', SMALL_BODY);
+        r.size += SMALL_BODY;
+    }
     double start = now(), end = start;
     for (int i = 0; i < connections; i++) {
         struct epoll_event event = {EPOLLIN, {.ptr = &clients[i]}};
         clients[i].socket = connect_to_server();
         epoll_ctl(poller, EPOLL_CTL_ADD, clients[i].socket, &event);
-        send_small(&clients[i], method, target, number++);
+        ask(&clients[i], &r, number++);
     }
     while (end < start + seconds) {
         struct epoll_event events[256];
-        int ready = epoll_wait(poller, events, 256, 10000);
+        int ready = epoll_wait(poller, events, 256, PATIENCE * 1000);
         if (ready <= 0)
-            errx(1, "no answer in 10 seconds");
+            errx(1, "no answer in %d seconds", PATIENCE);
         for (int i = 0; i < ready; i++)
             if (read_small(events[i].data.ptr)) {
                 answered++;
-                send_small(events[i].data.ptr, method, target, number++);
+                ask(events[i].data.ptr, &r, number++);
             }
         end = now();
     }
-    printf("{\"requests\": %llu, \"seconds\": %.6f, \"cpu\": %.6f}\n", answered, end - start,
-           cpu_seconds());
+    printf("{\"requests\": %llu, \"seconds\": %.6f, \"cpu\": %.6f}\n",
+           (unsigned long long)answered, end - start, cpu_seconds());
 }
 
 /* ---- slow uploads in flight ---- */
@@ -214,19 +231,18 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double show_once(int s, const char *show) {
-    char head[1024];
-    size_t size = write_head(head, sizeof head, "GET", show, 0, 0);
+/* Return the seconds that an answer takes. */
+static double ask_once(int s, const struct request *r) {
     double start = now();
-    send_all(s, head, size, 0);
+    send_all(s, r->bytes, r->size, 0);
     read_answer(s);
     return now() - start;
 }
 
 /* Send what is due of the held uploads: one byte of each in every `HELD_BYTE_EVERY` seconds. */
 static void drip(const int *held, int count, double start) {
-    static unsigned long long sent;
-    unsigned long long due = (now() - start) * count / HELD_BYTE_EVERY;
+    static uint64_t sent;
+    uint64_t due = (now() - start) * count / HELD_BYTE_EVERY;
     for (; sent < due; sent++)
         send_all(held[sent % count], "x", 1, 0);
 }
@@ -243,10 +259,13 @@ static int count_lost(const int *held, int count) {
 static void hold(const char *target, const char *show, int count, double seconds) {
     static double took[MOST_SHOWS];
     int *held = calloc(count, sizeof *held), shows = 0, s = connect_to_server();
-    char head[1024];
+    struct request post, get;
+    prepare(&post, "POST", target, HELD_BODY);
+    prepare(&get, "GET", show, 0);
     for (int i = 0; i < count; i++) {
         held[i] = connect_to_server();
-        send_all(held[i], head, write_head(head, sizeof head, "POST", target, i, HELD_BODY), 0);
+        set_number(&post, i);
+        send_all(held[i], post.bytes, post.size, 0);
     }
     double start = now(), measure = start + (seconds ? HELD_BYTE_EVERY : 0);
     struct pollfd input = {STDIN_FILENO, POLLIN, 0};
@@ -254,7 +273,7 @@ static void hold(const char *target, const char *show, int count, double seconds
     while (poll(&input, 1, SHOW_EVERY * 1e3) == 0) {
         drip(held, count, start);
         if (now() >= measure && now() < measure + seconds && shows < MOST_SHOWS)
-            took[shows++] = show_once(s, show) * 1e3;
+            took[shows++] = ask_once(s, &get) * 1e3;
         if (!told && now() >= measure + seconds) {
             qsort(took, shows, sizeof *took, compare);
             printf("{\"shows\": %d, \"median_ms\": %.3f, \"p99_ms\": %.3f, \"lost\": %d}\n", shows,

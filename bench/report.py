@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from servers import KINDS
+import chart
+from servers import KINDS, version
 
-#: What was measured, by its unit; None where it failed.
+#: What was measured, by its unit; empty where it failed.
 Cell = dict[str, float]
 
 #: Measurement -> server -> a cell for each round.
-Results = dict[str, dict[str, list[Cell | None]]]
+Results = dict[str, dict[str, list[Cell]]]
 
 
 class Metric(NamedTuple):
-    """One figure: its measurement, its unit, and its name in a table."""
+    """One figure: its measurement, its unit, its name in a table, and in the chart of speeds."""
 
     measurement: str
     unit: str
     title: str
+    bar: str = ""
 
 
 #: The tables: what is measured in each, from left to right.
 TABLES = (
     (
-        Metric("upload", "MB/s", "upload MB/s"),
+        Metric("upload", "MB/s", "upload MB/s", "upload"),
         Metric("upload", "CPU s/GB", "CPU s/GB"),
-        Metric("download", "MB/s", "download MB/s"),
+        Metric("download", "MB/s", "download MB/s", "download"),
         Metric("download", "CPU s/GB", "CPU s/GB"),
-        Metric("static", "MB/s", "static MB/s"),
+        Metric("static", "MB/s", "static MB/s", "static file"),
         Metric("static", "CPU s/GB", "CPU s/GB"),
     ),
     (
-        Metric("shows", "/s", "shows/s"),
+        Metric("shows", "/s", "shows/s", "shows"),
         Metric("shows", "CPU µs", "CPU µs each"),
-        Metric("posts", "/s", "small POSTs/s"),
+        Metric("posts", "/s", "small POSTs/s", "small POSTs"),
         Metric("posts", "CPU µs", "CPU µs each"),
-        Metric("tracked", "/s", "tracked POSTs/s"),
+        Metric("tracked", "/s", "tracked POSTs/s", "tracked small POSTs"),
         Metric("tracked", "CPU µs", "CPU µs each"),
     ),
     (
@@ -117,3 +122,63 @@ def tables(results: Results) -> str:
                 text += row([f"**mod_progress ÷ {TITLES[peer]}**", *cells])
         text += "\n"
     return text
+
+
+def busiest_generator(results: Results) -> float:
+    """Return the largest share of a core that the generator took beside a server."""
+    return max(
+        (
+            median(cell["generator"] for cell in cells)
+            for row in results.values()
+            for server, cells in row.items()
+            if server != "direct" and all("generator" in cell for cell in cells)
+        ),
+        default=0.0,
+    )
+
+
+def processor() -> str:
+    """Return the processor's name, as Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def page(results: Results, conditions: str) -> str:
+    """Render results.md."""
+    versions = "\n".join(f"- {version(server)}" for server in KINDS)
+    return f"""# The gateway beside its peers
+
+Written by `make bench`: {conditions}. {processor()}, {os.cpu_count()} cores, Linux
+{platform.release()}. Every server has one worker, and stands in front of the same backend on the
+same machine. A cell is a median, with the least and the most; a ratio divides two cells of the same
+round.
+
+![The gateway's speed beside that of its peers](results.svg)
+
+{tables(results)}The first line is the load generator alone with the backend: what it can do without
+a server between them. Beside a server it was busy for at most {busiest_generator(results):.0%} of a
+core. CPU is that of the server's processes, user and system. Memory is the growth of their
+proportional set size.
+
+{versions}
+"""
+
+
+def speeds(results: Results, peers: list[str]) -> list[chart.Group]:
+    """Return the medians of the ratios of what is faster the larger it is."""
+    groups: list[chart.Group] = []
+    for metric in (metric for columns in TABLES for metric in columns if metric.bar):
+        found = [ratio(results, metric, peer) for peer in peers]
+        if any(found):
+            groups.append((metric.bar, [each and each.median for each in found]))
+    return groups
+
+
+def write(directory: Path, results: Results, conditions: str) -> None:
+    """Write results.md and results.svg into ``directory``."""
+    peers = ["nginx", "haproxy"]
+    title = "The gateway's speed: how many times its peers'"
+    drawing = chart.draw(title, [TITLES[peer] for peer in peers], speeds(results, peers))
+    (directory / "results.svg").write_text(drawing)
+    (directory / "results.md").write_text(page(results, conditions))
