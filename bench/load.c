@@ -1,7 +1,8 @@
 /* The load generator: one HTTP/1.1 client on 127.0.0.1. Prints one line of JSON.
  *
  *     load upload PORT TARGET SIZE                        one POST of SIZE bytes
- *     load download PORT TARGET                           one GET, its body read without copying
+ *     load download PORT TARGET TIMES                     some GETs, one after another on one
+ *                           connection, their bodies read without copying
  *     load requests PORT METHOD TARGET CONNECTIONS SECONDS
  *                           as many requests as it answers, one at a time on each connection;
  *                           a POST has 100 bytes; a '#' in TARGET becomes a number of its own
@@ -163,13 +164,17 @@ static void upload(const char *target, uint64_t size) {
     print_transfer(size, start);
 }
 
-static void download(const char *target) {
+static void download(const char *target, int times) {
     struct request r;
     prepare(&r, "GET", target, 0);
     int s = connect_to_server();
     double start = now();
-    send_all(s, r.bytes, r.size, 0);
-    print_transfer(read_answer(s), start);
+    uint64_t size = 0;
+    while (times--) {
+        send_all(s, r.bytes, r.size, 0);
+        size += read_answer(s);
+    }
+    print_transfer(size, start);
 }
 
 /* ---- many small requests ---- */
@@ -289,8 +294,8 @@ int main(int count, char **arguments) {
     port = count > 2 ? atoi(arguments[2]) : 0;
     if (strcmp(mode, "upload") == 0 && count == 5)
         upload(arguments[3], strtoull(arguments[4], NULL, 10));
-    else if (strcmp(mode, "download") == 0 && count == 4)
-        download(arguments[3]);
+    else if (strcmp(mode, "download") == 0 && count == 5)
+        download(arguments[3], atoi(arguments[4]));
     else if (strcmp(mode, "requests") == 0 && count == 7)
         requests(arguments[3], arguments[4], atoi(arguments[5]), atof(arguments[6]));
     else if (strcmp(mode, "hold") == 0 && count == 7)

@@ -101,6 +101,8 @@ def row(cells: Iterable[str]) -> str:
 def spread_text(found: Spread | None) -> str:
     if found is None:
         return ""
+    if found.least == found.most:
+        return number(found.median)
     return f"{number(found.median)} ({number(found.least)} to {number(found.most)})"
 
 

@@ -110,7 +110,8 @@ def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path
             return
         except OSError:
             time.sleep(0.02)
-    raise ServerError(f"{process.args!r} does not listen: {log.read_text()[-2000:]}")
+    last_words = log.read_text().strip().splitlines()[-1:]
+    raise ServerError(f"it does not listen: {' '.join(last_words)}")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
