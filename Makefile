@@ -21,7 +21,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test ## beside nginx, HAProxy and Apache, 20 minutes; and the lookup table by itself
+bench: $(VENV)/.test ## the lookup table, and the gateway beside its peers: ten minutes
 	scripts/system-packages gcc libc6-dev nginx-light libnginx-mod-http-uploadprogress haproxy \
 		apache2 libapache2-mod-upload-progress
 	$(BIN)/python bench/table.py

@@ -21,7 +21,7 @@ from pathlib import Path
 import report
 from measurements import DIRECT, MEASUREMENTS, Bench, measure
 from report import Results
-from servers import KINDS, Server, ServerError
+from servers import FAILURES, KINDS, Server
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "bench"
@@ -35,18 +35,17 @@ def run(bench: Bench, measurements: list[str], names: list[str], rounds: int) ->
     results: Results = {}
     for measurement in measurements:
         able = [name for name in names if name in MEASUREMENTS[measurement][1].split()]
-        for turn in range(rounds if able else 0):
-            first = turn % len(able)
+        rows = results[measurement] = {name: [] for name in able}
+        for turn in range(rounds):
+            first = turn % max(1, len(able))
             for name in able[first:] + able[:first]:
                 try:
                     cell = measure(bench, measurement, name)
-                except (ServerError, OSError, subprocess.TimeoutExpired) as error:
-                    cell = {}
-                    print(f"{turn + 1}  {measurement:<9} {name:<8} failed: {error}", flush=True)
-                else:
-                    line = report.line(cell)
-                    print(f"{turn + 1}  {measurement:<9} {name:<8} {line}", flush=True)
-                results.setdefault(measurement, {}).setdefault(name, []).append(cell)
+                    said = report.line(cell)
+                except FAILURES as error:
+                    cell, said = {}, f"failed: {error}"
+                rows[name].append(cell)
+                print(f"{turn + 1}  {measurement:<9} {name:<8} {said}", flush=True)
     return results
 
 

@@ -133,7 +133,7 @@ def busiest_generator(results: Results) -> float:
             median(cell["generator"] for cell in cells)
             for row in results.values()
             for server, cells in row.items()
-            if server != "direct" and all("generator" in cell for cell in cells)
+            if server != "direct" and cells and all("generator" in cell for cell in cells)
         ),
         default=0.0,
     )

@@ -24,6 +24,10 @@ class ServerError(Exception):
     """A server did not start, or did not do what was to be measured."""
 
 
+#: How a server that does not do what it should shows.
+FAILURES = (ServerError, OSError, subprocess.TimeoutExpired)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One server: its title, its configuration in ``peers``, and how it is started with it."""
@@ -90,8 +94,11 @@ def running(name: str, backend: int, directory: Path, threads: int) -> Iterator[
             env=os.environ | {"XDG_RUNTIME_DIR": str(directory)},
         )
     try:
-        wait_until_it_listens(process, port, log)
+        wait_until_it_listens(process, port)
         yield Server(name, port, process.pid)
+    except FAILURES as error:
+        last_words = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise ServerError(" - ".join([str(error), *last_words])) from error
     finally:
         end(process)
 
@@ -102,7 +109,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -110,8 +117,7 @@ def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path
             return
         except OSError:
             time.sleep(0.02)
-    last_words = log.read_text().strip().splitlines()[-1:]
-    raise ServerError(f"it does not listen: {' '.join(last_words)}")
+    raise ServerError("it does not listen")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
