@@ -57,7 +57,7 @@ def bars(groups: Sequence[Group], scale: float) -> Iterator[str]:
 def draw(title: str, peers: Sequence[str], groups: Sequence[Group]) -> str:
     """Return an SVG of groups of bars, with a line where the gateway and a peer are equal."""
     ratios = [ratio for _, group in groups for ratio in group if ratio]
-    scale = (WIDTH - LABELS - VALUES) / max(1.0, *ratios)
+    scale = (WIDTH - LABELS - VALUES) / max([1.0, *ratios])
     height = TOP + len(ratios) * BAR + len(groups) * GAP
     one = LABELS + scale
     return (
