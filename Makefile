@@ -21,6 +21,12 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/.test ## the lookup table, and the gateway beside its peers: ten minutes
+	scripts/system-packages gcc libc6-dev nginx-light libnginx-mod-http-uploadprogress haproxy \
+		apache2 libapache2-mod-upload-progress
+	$(BIN)/python bench/table.py
+	$(BIN)/python bench/gateway.py --write bench
+
 clean:
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
 
