@@ -144,7 +144,7 @@ class Proxy(Answering):
 
     upstream: Upstream
 
-    def handle(self, exchange: Exchange) -> Awaitable[None]:
+    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Relay the exchange."""
         return proxy(exchange, self.upstream)
 

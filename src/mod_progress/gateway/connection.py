@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mod_progress.gateway.body import Body, ChunkedBody
 from mod_progress.gateway.exchange import TEXT, Exchange, Handler
 from mod_progress.gateway.message import (
+    HEAD_END,
     Refusal,
     RequestHead,
     check_incomplete,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from mod_progress.gateway.worker import Worker
 
 logger = logging.getLogger("mod_progress.gateway")
-
-_HEAD_END = b"\r\n\r\n"
 
 # What an ioctl that tells one number writes into.
 _NUMBER = struct.Struct("i")
@@ -97,7 +96,7 @@ class Connection(Stream):
             super().data_received(data)
         else:
             self._poll = None
-            alone = not self.buffer and data.find(_HEAD_END) + len(_HEAD_END) == len(data)
+            alone = not self.buffer and data.find(HEAD_END) + len(HEAD_END) == len(data)
             self.buffer = self.buffer + data if self.buffer else data
             self._advance()
             if alone and self._poll is not None:
@@ -122,6 +121,9 @@ class Connection(Stream):
         super().connection_lost(error)
         if self._task is not None:
             self._task.cancel()
+        elif self._exchange is not None and self._exchange.quick is not None:
+            self._exchange.quick.abandon()
+            self.conclude(self._exchange)
         while self._unsettled:
             self._unsettled.popleft()[1].cut()
         self.worker.closed(self)
@@ -160,8 +162,8 @@ class Connection(Stream):
         if self.buffer[:1] == b"\r":
             # RFC 9112, section 2.2: an empty line before a request is ignored.
             self.buffer = self.buffer.removeprefix(b"\r\n")
-        end = self.buffer.find(_HEAD_END, self._scanned) + len(_HEAD_END)
-        if end >= len(_HEAD_END):
+        end = self.buffer.find(HEAD_END, self._scanned) + len(HEAD_END)
+        if end >= len(HEAD_END):
             self._scanned = 0
             self.read_deadline = NEVER
             if end > self.limits.head_size:
@@ -170,7 +172,7 @@ class Connection(Stream):
         check_incomplete(self.buffer, self._scanned, self.worker.head_limits)
         if not self._scanned:
             self.read_deadline = self.loop.time() + self.limits.head_time
-        self._scanned = max(0, len(self.buffer) - len(_HEAD_END) + 1)
+        self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
         return None
 
     def _body(self, request: RequestHead) -> Body:
@@ -205,12 +207,17 @@ class Connection(Stream):
             handler = exchange.handler or exchange.fallback or _NOT_FOUND
             work = handler.handle(exchange)
         except Exception as error:
-            self._fail(exchange, error)
-            work = None
-        if work is None:
-            self._conclude(exchange)
-        else:
-            self._task = self.loop.create_task(self._wait_for(exchange, work))
+            self.fail(exchange, error)
+            self._settle(exchange)
+            return
+        if work is not None:
+            self.resume(exchange, work)
+        elif exchange.finished:
+            self._settle(exchange)
+
+    def resume(self, exchange: Exchange, work: Awaitable[None]) -> None:
+        """Let a task do the work, and conclude the exchange after it."""
+        self._task = self.loop.create_task(self._wait_for(exchange, work))
 
     async def _wait_for(self, exchange: Exchange, work: Awaitable[None]) -> None:
         try:
@@ -218,12 +225,11 @@ class Connection(Stream):
         except asyncio.CancelledError:
             pass  # the client is gone, or the worker ends: what is not finished is cut
         except Exception as error:
-            self._fail(exchange, error)
+            self.fail(exchange, error)
         self._task = None
-        self._conclude(exchange)
-        self._advance()
+        self.conclude(exchange)
 
-    def _fail(self, exchange: Exchange, error: Exception) -> None:
+    def fail(self, exchange: Exchange, error: Exception) -> None:
         """Answer for an error where that is still possible; else the response stays cut."""
         if isinstance(error, Slow) and error.stream is self:
             error = Refusal(408, "the client was too slow")
@@ -239,8 +245,13 @@ class Connection(Stream):
         self.write(refusal_response(refusal, self.worker.date))
         self._linger()
 
-    def _conclude(self, exchange: Exchange) -> None:
-        """The response is handed over, or it is cut: settle, then the next request or the end."""
+    def conclude(self, exchange: Exchange) -> None:
+        """The response is handed over, or it is cut: go on with what was pipelined."""
+        self._settle(exchange)
+        self._advance()
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Settle the transfer; then the next request, or the end."""
         self._exchange = None
         if self.worker.access_log is not None:
             self.worker.access_log.write(exchange)

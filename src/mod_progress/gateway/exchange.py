@@ -24,10 +24,20 @@ BODILESS = frozenset({204, 304})
 
 
 class Handler(Protocol):
-    """What answers a request: at once, or by a coroutine where it has to wait."""
+    """What answers a request: at once, or later where it has to wait."""
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer. Raises `message.Refusal` where the answer is no more than a status."""
+        """Answer. Raises `message.Refusal` where the answer is no more than a status.
+
+        With None and the exchange not finished, it is concluded by a callback of the handler's.
+        """
+
+
+class Abandoned(Protocol):
+    """What may be waiting for something else when the client goes."""
+
+    def abandon(self) -> None:
+        """Stop: nobody waits for the answer any more."""
 
 
 class Exchange:
@@ -51,6 +61,7 @@ class Exchange:
         "keep_alive",
         "options",
         "physical_path",
+        "quick",
         "request",
         "started",
         "tracker",
@@ -75,6 +86,8 @@ class Exchange:
         self.physical_path: str | None = None
         #: Whether the whole request body is read before an upstream hears of it.
         self.buffer_request_body = False
+        #: What serves the exchange without a task, and is told where the client goes.
+        self.quick: Abandoned | None = None
         #: Whether the head of the final response went out, and whether all of the response did.
         self.started = False
         self.finished = False

@@ -16,6 +16,9 @@ from urllib.parse import unquote_to_bytes
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
+#: Ends a head.
+HEAD_END = b"\r\n\r\n"
+
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -25,7 +28,9 @@ _FIELDS = rb"((?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*+)\r\n"
 _REQUEST = re.compile(
     rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" + _FIELDS
 ).fullmatch
-_RESPONSE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: " + _VALUE + rb")?\r\n" + _FIELDS)
+_RESPONSE = re.compile(
+    rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: " + _VALUE + rb")?\r\n" + _FIELDS
+).fullmatch
 _FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.)[0-9]\.[0-9]\r\n").match
 
@@ -47,7 +52,8 @@ HOP_BY_HOP = frozenset(
 #: Fields that `Connection` cannot name away: the message means something else without them.
 PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
 
-#: Parsed heads that are kept: a client that polls sends the same bytes each time.
+#: Parsed heads that are kept: a client that polls sends the same bytes each time, and a backend
+#: answers many requests of a second in the same.
 _REMEMBERED = 512
 #: Bytes of the longest head that is remembered: 512 of them stay below 2 MB with what they hold.
 _LONGEST_REMEMBERED = 1024
@@ -189,12 +195,15 @@ class ResponseHead:
         "fields",
         "keep_alive",
         "named",
+        "onward",
         "status",
     )
 
     def __init__(self, status: int, minor: int, fields: Fields) -> None:
         self.status = status
         self.fields = fields
+        #: The fields as they go on to a client, once that was worked out.
+        self.onward: bytes | None = None
         self.named = _by_name(fields)
         self.connection = _tokens(value for key, value in fields if key.lower() == b"connection")
         self.keep_alive = (
@@ -232,7 +241,13 @@ _remembered_request = lru_cache(_REMEMBERED)(_parse_request)
 
 def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
     """Parse a response's head, its closing empty line included; raises `Refusal` (502)."""
-    match = _RESPONSE.fullmatch(head)
+    if len(head) <= _LONGEST_REMEMBERED:
+        return _remembered_response(head, limits)
+    return _parse_response(head, limits)
+
+
+def _parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
+    match = _RESPONSE(head)
     if match is None:
         raise Refusal(502, "the upstream's answer is not HTTP/1.1")
     minor, status, fields = match.groups()
@@ -240,6 +255,9 @@ def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
         return ResponseHead(int(status), min(int(minor), 1), _split_fields(fields, limits))
     except Refusal as refusal:
         raise Refusal(502, f"the upstream's answer: {refusal.reason}") from None
+
+
+_remembered_response = lru_cache(_REMEMBERED)(_parse_response)
 
 
 def check_incomplete(head: bytes, start: int, limits: HeadLimits) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 
 from mod_progress.gateway.body import Body, ChunkedBody, UntilCloseBody
 from mod_progress.gateway.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.exchange import BODILESS, Exchange
 from mod_progress.gateway.message import (
+    HEAD_END,
     Refusal,
     RequestHead,
     ResponseHead,
     end_to_end,
+    parse_response,
     request_head,
     response_head,
 )
@@ -35,21 +39,114 @@ class _Stale(Exception):
     """A kept connection had been closed before the request reached the backend."""
 
 
-async def proxy(exchange: Exchange, upstream: Upstream) -> None:
-    """Serve an exchange by the backend; raises `Refusal` (502, 504) while nothing is answered."""
+def proxy(exchange: Exchange, backend: Upstream) -> Awaitable[None] | None:
+    """Serve an exchange by the backend; `Refusal` (502, 504) while nothing is answered.
+
+    Returns None where no task is needed: the exchange is concluded when the answer has come.
+    """
+    if backend.idle and _is_here(exchange):
+        _Quick(exchange, backend.take_idle())
+        return None
+    return _serve(exchange, backend)
+
+
+async def _serve(exchange: Exchange, backend: Upstream) -> None:
     worker = exchange.connection.worker
+    upstream = await backend.connect(worker)
     try:
-        await _pass(exchange, await upstream.connect(worker))
+        await _receive(exchange, upstream, _send(exchange, upstream))
     except _Stale:
-        await _pass(exchange, await upstream.connect(worker, fresh=True))
+        upstream = await backend.connect(worker, fresh=True)
+        await _receive(exchange, upstream, _send(exchange, upstream))
 
 
-async def _pass(exchange: Exchange, upstream: UpstreamConnection) -> None:
-    """Send the request and relay the answer; the backend may answer before it has it all."""
-    sending = None
+def _is_here(exchange: Exchange) -> bool:
+    """Whether the whole request has come, and nothing but a plain answer is asked for."""
+    request, body = exchange.request, exchange.body
+    waiting = len(exchange.connection.buffer)
+    return not request.chunked and body.remaining <= waiting and not request.upgrade
+
+
+class _Quick:
+    """An exchange without a task: the request is here, and the answer comes in one piece.
+
+    What turns out otherwise goes the long way, from where it is.
+    """
+
+    __slots__ = ("_exchange", "_upstream")
+
+    def __init__(self, exchange: Exchange, upstream: UpstreamConnection) -> None:
+        self._exchange = exchange
+        self._upstream = upstream
+        _send(exchange, upstream)
+        upstream.quick = exchange.quick = self
+        upstream.read_deadline = upstream.worker.now + upstream.read_time
+
+    def received(self, data: bytes) -> None:
+        """Answer with what came, if that is the whole response."""
+        exchange, upstream = self._exchange, self._upstream
+        end = data.find(HEAD_END) + len(HEAD_END)
+        response = None
+        if end >= len(HEAD_END):
+            with suppress(Refusal):  # the long way tells of it
+                response = parse_response(data[:end], upstream.worker.head_limits)
+        if response is None or len(data) != end + _size(exchange, response):
+            upstream.buffer = data
+            self.go_the_long_way()
+            return
+        self._detach()
+        _start(exchange, response, data[end:])
+        exchange.finish()
+        upstream.release() if response.keep_alive else upstream.close()
+        exchange.connection.conclude(exchange)
+
+    def go_the_long_way(self) -> None:
+        """Let a task wait for the rest, or learn what became of the backend."""
+        self._detach()
+        self._exchange.connection.resume(self._exchange, self._rest())
+
+    def expired(self) -> None:
+        """Answer that the backend was too slow."""
+        self._detach()
+        self._upstream.abort()
+        connection = self._exchange.connection
+        connection.fail(self._exchange, Refusal(504, f"{self._upstream} was too slow"))
+        connection.conclude(self._exchange)
+
+    def abandon(self) -> None:
+        """Let go of the backend: the client is gone."""
+        self._detach()
+        self._upstream.abort()
+
+    def _detach(self) -> None:
+        self._exchange.quick = self._upstream.quick = None
+        self._upstream.read_deadline = NEVER
+
+    async def _rest(self) -> None:
+        exchange, upstream = self._exchange, self._upstream
+        try:
+            await _receive(exchange, upstream, None)
+        except _Stale:
+            backend = upstream.upstream
+            again = await backend.connect(upstream.worker, fresh=True)
+            await _receive(exchange, again, _send(exchange, again))
+
+
+def _size(exchange: Exchange, response: ResponseHead) -> int:
+    """Return how much follows a head that tells the size of its body; -1 where it does not."""
+    if exchange.request.method == "HEAD" or response.status in BODILESS:
+        return 0
+    if response.status < 200 or response.chunked or response.content_length is None:
+        return -1
+    return response.content_length
+
+
+async def _receive(
+    exchange: Exchange, upstream: UpstreamConnection, sending: asyncio.Task[None] | None
+) -> None:
+    """Relay the answer; the backend may give it before it has the whole request."""
     reusable = False
     try:
-        sending = _send(exchange, upstream)
         response = await _final_response(exchange, upstream)
         if response.status == 101:
             await _tunnel(exchange, upstream, response)
@@ -218,19 +315,21 @@ def _response_body(
 
 
 async def _answer(exchange: Exchange, response: ResponseHead, body: Body) -> None:
-    client = exchange.connection
-    lines = [
-        line
-        for name, line in end_to_end(response.fields, response.connection)
-        if name != b"content-length"
-    ]
-    lines.append(_VIA)
-    first = body.take()
-    dated = b"date" in response.named
-    exchange.start(response.status, b"".join(lines), response.content_length, first, dated=dated)
+    _start(exchange, response, body.take())
     if not body.finished:
+        client = exchange.connection
         await relay(body, client, chunked=exchange.chunked, sent=exchange.sent)
     exchange.finish()
+
+
+def _start(exchange: Exchange, response: ResponseHead, first: bytes) -> None:
+    """Send the head on, and with it what is here of the body."""
+    if response.onward is None:
+        fields = end_to_end(response.fields, response.connection)
+        lines = [line for name, line in fields if name != b"content-length"]
+        response.onward = b"".join(lines) + _VIA
+    dated = b"date" in response.named
+    exchange.start(response.status, response.onward, response.content_length, first, dated=dated)
 
 
 async def _tunnel(exchange: Exchange, upstream: UpstreamConnection, response: ResponseHead) -> None:

@@ -6,17 +6,28 @@ import asyncio
 import re
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from mod_progress.gateway.message import Refusal, ResponseHead, parse_response
+from mod_progress.gateway.message import HEAD_END, Refusal, ResponseHead, parse_response
 from mod_progress.gateway.stream import NEVER, Cut, Stream
 
 if TYPE_CHECKING:
     from mod_progress.gateway.worker import Worker
 
-_HEAD_END = b"\r\n\r\n"
-
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]+)):([0-9]{1,5})").fullmatch
+
+
+class Quick(Protocol):
+    """An exchange that takes its answer in the connection's own callbacks."""
+
+    def received(self, data: bytes) -> None:
+        """The first bytes of the answer, perhaps all of it."""
+
+    def go_the_long_way(self) -> None:
+        """The backend will send nothing more."""
+
+    def expired(self) -> None:
+        """The backend was silent for too long."""
 
 
 class UpstreamConnection(Stream):
@@ -30,6 +41,8 @@ class UpstreamConnection(Stream):
         self.write_time = self.limits.upstream_send_time
         #: Whether an exchange was served before: such a connection may have been closed meanwhile.
         self.reused = False
+        #: What takes the answer as it comes, where no task waits for it.
+        self.quick: Quick | None = None
         #: Whether a byte came since the last request was sent.
         self.answered = False
 
@@ -45,6 +58,9 @@ class UpstreamConnection(Stream):
     def data_received(self, data: bytes) -> None:
         """Keep what came; bytes that nobody asked for end an idle connection."""
         self.answered = True
+        if self.quick is not None:
+            self.quick.received(data)
+            return
         super().data_received(data)
         if self in self.upstream.idle:
             self.upstream.idle.remove(self)
@@ -53,6 +69,8 @@ class UpstreamConnection(Stream):
     def eof_received(self) -> bool:
         """Forget an idle connection that the backend closes."""
         half_open = super().eof_received()
+        if self.quick is not None:
+            self.quick.go_the_long_way()
         if self in self.upstream.idle:
             self.close()
         return half_open
@@ -61,6 +79,8 @@ class UpstreamConnection(Stream):
         """Forget the connection."""
         super().connection_lost(error)
         self.worker.upstreams.discard(self)
+        if self.quick is not None:
+            self.quick.go_the_long_way()
         if self in self.upstream.idle:
             self.upstream.idle.remove(self)
 
@@ -68,18 +88,20 @@ class UpstreamConnection(Stream):
         """Close an idle connection; whoever waits for the backend gets `Slow`."""
         if self in self.upstream.idle:
             self.close()
+        if self.quick is not None:
+            self.quick.expired()
         super().read_expired()
 
     async def response(self) -> ResponseHead:
         """Wait for the next head, interim ones too; raises `Cut`, `Slow` or `Refusal` (502)."""
         scanned = 0
-        while (end := self.buffer.find(_HEAD_END, scanned)) < 0:
+        while (end := self.buffer.find(HEAD_END, scanned)) < 0:
             if len(self.buffer) > self.limits.head_size:
                 raise Refusal(502, "the upstream's head is too large")
-            scanned = max(0, len(self.buffer) - len(_HEAD_END) + 1)
+            scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
             if not await self.more():
                 raise Cut(self, "the upstream closed before it answered")
-        return parse_response(self.take(end + len(_HEAD_END)), self.limits.head)
+        return parse_response(self.take(end + len(HEAD_END)), self.worker.head_limits)
 
     def expect_answer(self) -> None:
         """The backend has the whole request: from now on its silence counts."""
@@ -94,7 +116,7 @@ class UpstreamConnection(Stream):
             self.close()
             return
         self.reused = True
-        self.read_deadline = self.loop.time() + self.limits.upstream_idle_time
+        self.read_deadline = self.worker.now + self.limits.upstream_idle_time
         self.resume_reading()
         idle.append(self)
 
@@ -117,12 +139,16 @@ class Upstream:
         #: Kept connections of this process, the last used at the right.
         self.idle: deque[UpstreamConnection] = deque()
 
+    def take_idle(self) -> UpstreamConnection:
+        """Return the kept connection that was used last."""
+        connection = self.idle.pop()
+        connection.read_deadline = NEVER
+        return connection
+
     async def connect(self, worker: Worker, fresh: bool = False) -> UpstreamConnection:
         """Return an idle connection, or a new one; raises `Refusal` (502, 504)."""
         if self.idle and not fresh:
-            connection = self.idle.pop()
-            connection.read_deadline = NEVER
-            return connection
+            return self.take_idle()
         make = partial(UpstreamConnection, self, worker)
         try:
             async with asyncio.timeout(worker.site.limits.connect_time):
