@@ -103,7 +103,10 @@ class Gateway:
             client.request(method, path, body, dict(headers or {}))
             answer = client.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, fields, answer.read())
+            whole = Response(answer.status, fields, answer.read())
+            if isinstance(client.sock, ssl.SSLSocket):
+                client.sock.unwrap()
+            return whole
         finally:
             client.close()
 
