@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -20,20 +21,24 @@ class Hangups:
         self._watched: dict[int, Callable[[], None]] = {}
         loop.add_reader(self._epoll.fileno(), self._poll)
 
-    def watch(self, descriptor: int, gone: Callable[[], None]) -> None:
-        """Call ``gone``, once, when the socket is reset."""
-        self._watched[descriptor] = gone
-        self._epoll.register(descriptor, 0)
+    def watch(self, descriptor: int, gone: Callable[[], None]) -> int:
+        """Call ``gone``, once, when the socket is reset; return what `forget` takes."""
+        # A duplicate: the socket's owner may close its own, and the number be another's.
+        watched = os.dup(descriptor)
+        self._watched[watched] = gone
+        self._epoll.register(watched, 0)
+        return watched
 
-    def forget(self, descriptor: int) -> None:
+    def forget(self, watched: int) -> None:
         """Watch the socket no longer."""
-        if self._watched.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+        if self._watched.pop(watched, None) is not None:
+            self._epoll.unregister(watched)
+            os.close(watched)
 
     def _poll(self) -> None:
-        for descriptor, _ in self._epoll.poll(0):
-            gone = self._watched[descriptor]
-            self.forget(descriptor)
+        for watched, _ in self._epoll.poll(0):
+            gone = self._watched[watched]
+            self.forget(watched)
             gone()
 
 

@@ -199,6 +199,11 @@ class Stream(asyncio.Protocol):
         return self._socket.fileno()
 
     @property
+    def gone(self) -> bool:
+        """Whether the socket is closed, or about to be; `lost` follows a turn later."""
+        return self.lost or self.transport.is_closing()
+
+    @property
     def encrypted(self) -> bool:
         """Whether what is written is not what goes over the wire."""
         return self.transport.get_extra_info("sslcontext") is not None

@@ -64,28 +64,42 @@ class _Side:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        #: The transport's own: to be used only while the stream is not `Stream.gone`.
         self.descriptor = -1
+        # A duplicate while we wait, as the loop watches no descriptor that a transport of its own
+        # has; only then, as descriptors are what ten thousand slow transfers run out of first.
+        self._watched = -1
 
     def open(self, overdue: Callable[[Stream], None]) -> None:
         """Bypass the transport; ``overdue`` hears of a deadline that has passed."""
-        if self.stream.lost:
-            raise Cut(self.stream, "the connection is gone")
-        # A duplicate, as the loop watches no descriptor that a transport of its own has.
-        self.descriptor = os.dup(self.stream.descriptor)
+        self.check()
+        self.descriptor = self.stream.descriptor
         self.stream.overseer = overdue
+
+    def check(self) -> None:
+        """Raise `Cut` where the transport has closed: its descriptor may be another's by now."""
+        if self.stream.gone:
+            raise Cut(self.stream, "the connection is gone")
 
     def close(self) -> None:
         """Leave the socket to its transport."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
             self.stream.overseer = None
 
     def watch(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` whenever bytes can be moved."""
-        raise NotImplementedError
+        self._watched = os.dup(self.descriptor)
+        self._add(self._watched, ready)
 
     def forget(self) -> None:
         """Call nobody any more."""
+        self._remove(self._watched)
+        os.close(self._watched)
+
+    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
+        raise NotImplementedError
+
+    def _remove(self, descriptor: int) -> None:
         raise NotImplementedError
 
     def postpone(self) -> None:
@@ -94,11 +108,11 @@ class _Side:
 
 
 class _Source(_Side):
-    def watch(self, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_reader(self.descriptor, ready)
+    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
+        self.stream.loop.add_reader(descriptor, ready)
 
-    def forget(self) -> None:
-        self.stream.loop.remove_reader(self.descriptor)
+    def _remove(self, descriptor: int) -> None:
+        self.stream.loop.remove_reader(descriptor)
         self.stream.read_deadline = NEVER
 
     def postpone(self) -> None:
@@ -107,11 +121,11 @@ class _Source(_Side):
 
 
 class _Sink(_Side):
-    def watch(self, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_writer(self.descriptor, ready)
+    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
+        self.stream.loop.add_writer(descriptor, ready)
 
-    def forget(self) -> None:
-        self.stream.loop.remove_writer(self.descriptor)
+    def _remove(self, descriptor: int) -> None:
+        self.stream.loop.remove_writer(descriptor)
         self.stream.write_deadline = NEVER
 
     def postpone(self) -> None:
@@ -158,6 +172,8 @@ class Transit:
 
     def _pump(self) -> None:
         try:
+            for each in self._sides:
+                each.check()
             if self._move():
                 self._finish(None)
             else:
@@ -256,6 +272,7 @@ class Splice(_FromSocket):
     def __init__(self, body: Body, sink: Stream, sent: Count | None) -> None:
         self._sink = _Sink(sink)
         self._sent = sent
+        self._hangup = -1
         super().__init__(body, self._sink)
 
     async def _prepare(self) -> None:
@@ -280,11 +297,11 @@ class Splice(_FromSocket):
     def _wait_for(self, side: _Side | None) -> None:
         """Go on when ``side`` is ready; hear of a reset of the source meanwhile."""
         if side is not self._waiting:
-            source = self._source.descriptor
+            source = self._source.stream
             if side is self._sink:
-                hangups(self._source.stream.loop).watch(source, self._source_gone)
+                self._hangup = hangups(source.loop).watch(source.descriptor, self._source_gone)
             elif self._waiting is self._sink:
-                hangups(self._source.stream.loop).forget(source)
+                hangups(source.loop).forget(self._hangup)
         super()._wait_for(side)
 
     def _source_gone(self) -> None:
