@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mod_progress.delivery import follow_transfer
-from mod_progress.front import Front, Response, Track
+from mod_progress.front import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.identifier import PARAMETER
 from mod_progress.options import Options
 from mod_progress.stores import Store
@@ -23,12 +23,6 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _IDENTIFIER = PARAMETER.lower().encode()
-
-#: Under this key a request carries its transfer, so that it is not tracked twice.
-_TRACKED = "mod_progress.transfer"
-
-#: Statuses without a body (RFC 9110, sections 15.3.5 and 15.4.5).
-_BODILESS = (204, 304)
 
 
 class ProgressMiddleware:
@@ -90,18 +84,24 @@ class ProgressMiddleware:
             return None
         if front.selects is not None and not front.wants(_path(scope), scope):
             return None
-        if _TRACKED in scope:
+        if TRACKED in scope:
             logger.warning("ProgressMiddleware is there twice: a request is tracked once")
             return None
-        identifier, length = _find_headers(scope["headers"], _IDENTIFIER, b"content-length")
-        query = scope.get("query_string", b"")
-        return front.tracker.track(method, query, identifier, _size(length))
+        identifier, length, coding = _find_headers(
+            scope["headers"], _IDENTIFIER, b"content-length", b"transfer-encoding"
+        )
+        size = parse_size(length)
+        if size is None and coding is None and scope["http_version"].startswith("1"):
+            size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
+        return front.tracker.track(method, scope.get("query_string", b""), identifier, size)
 
     async def _show(self, scope: Scope, send: Send) -> None:
         method = scope["method"]
         identifier, origin = _find_headers(scope["headers"], _IDENTIFIER, b"origin")
         query = scope.get("query_string", b"")
-        response = self.front.answer(method, query, identifier, origin and origin.decode("latin-1"))
+        response = self.front.answer(
+            method, query, identifier, origin.decode("latin-1") if origin else None
+        )
         if isinstance(response, Future):
             import asyncio  # slow to import, and a server whose store is far has it anyway
 
@@ -136,7 +136,7 @@ class _Exchange:
         self._left = False
 
     async def run(self, app: Application, scope: Scope) -> None:
-        scope[_TRACKED] = self._transfer
+        scope[TRACKED] = self._transfer
         try:
             await app(scope, self.receive, self.send)
         except Exception:
@@ -175,10 +175,10 @@ class _Exchange:
 
     def _start(self, message: Message) -> None:
         status = message["status"]
-        self._counts = self._counts and status not in _BODILESS
+        self._counts = self._counts and status not in BODILESS
         self._trailers = message.get("trailers", False)
         (length,) = _find_headers(message.get("headers", ()), b"content-length")
-        self._transfer.response_started(status, _size(length) if self._counts else 0)
+        self._transfer.response_started(status, parse_size(length) if self._counts else 0)
 
     def _end(self) -> None:
         """The app returned, or failed. A server answers 500 for one that sent no response."""
@@ -205,10 +205,6 @@ def _find_headers(headers: Iterable[Iterable[bytes]], *names: bytes) -> list[byt
         if name in names:
             found[names.index(name)] = value
     return found
-
-
-def _size(length: bytes | None) -> int | None:
-    return int(length) if length is not None and length.isdigit() else None
 
 
 def _count_body(message: Message) -> int:

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 from mod_progress.sock_diag import Connection, Deaths, Progress, find_connection
@@ -26,6 +30,9 @@ logger = logging.getLogger("mod_progress")
 
 #: A host and a port, as a server tells them: a host may be the path of a socket, a port None.
 Address = Sequence[Any]
+
+#: Nothing is sent: the port stands there since a route is asked for by connecting to one.
+_DISCARD_PORT = 9
 
 #: Seconds between two rounds of the thread. A show in this process does not wait for it.
 INTERVAL = 0.05
@@ -145,11 +152,30 @@ class Delivery:
 
 def follow_transfer(transfer: Transfer, own: Address | None, client: Address | None) -> Delivery:
     """Follow a transfer whose response goes from the address ``own`` to ``client``."""
-    found = find_connection(own, client) if own and client else None
+    found = None
+    if own and client and own[1] and client[1]:
+        found = find_connection((_own_host(own[0], client[0]), own[1]), client)
     if found is None:
         return Delivery(transfer)
     connection, progress = found
     return _watch.enter(transfer, connection, progress.acknowledged + progress.queued)
+
+
+@lru_cache
+def _own_host(told: str, client: str) -> str:
+    """Return the connection's own host. Some servers tell what they listen at: any, or a name.
+
+    Then it is the one from which the system would send to the client.
+    """
+    with suppress(ValueError):
+        if not ip_address(told).is_unspecified:
+            return told
+    with suppress(ValueError, OSError):
+        family = socket.AF_INET6 if ip_address(client).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as route:
+            route.connect((client, _DISCARD_PORT))
+            return str(route.getsockname()[0])
+    return told
 
 
 class _Followed:

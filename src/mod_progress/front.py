@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mod_progress.formats import FORMATS, HEADERS, Format
 from mod_progress.identifier import PARAMETER, find_parameter
-from mod_progress.options import Options, OptionError
+from mod_progress.options import OptionError, Options
 from mod_progress.stores import Store
 from mod_progress.tracker import Answer, Tracker, logger
 
@@ -23,6 +23,13 @@ Track = str | Iterable[str] | Callable[[Any], bool] | None
 
 #: Seconds for which a browser may remember a preflight: the most that Chromium does.
 _PREFLIGHT_SECONDS = "7200"
+
+
+#: Under this key a scope or an environ carries its transfer, so that it is not tracked twice.
+TRACKED = "mod_progress.transfer"
+
+#: The statuses of responses without a body (RFC 9110, sections 15.3.5 and 15.4.5).
+BODILESS = (204, 304)
 
 
 class Response(NamedTuple):
@@ -116,6 +123,11 @@ class Front:
                 ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
             ]
         return allowed
+
+
+def parse_size(length: str | bytes | None) -> int | None:
+    """Return the size that a Content-Length tells; None where it tells none."""
+    return int(length) if length and length.isdigit() else None
 
 
 def find_format(name: object) -> Format:

@@ -49,7 +49,8 @@ _ANSWER = 8192
 
 class Progress(NamedTuple):
     """How far a connection's outgoing data got, in bytes: acknowledged since it began, and
-    waiting in the system's queue, sent or not."""
+    waiting in the system's queue, sent or not.
+    """
 
     acknowledged: int
     queued: int
@@ -72,12 +73,7 @@ class Connection:
 
 
 def find_connection(own: Sequence[Any], peer: Sequence[Any]) -> tuple[Connection, Progress] | None:
-    """Find the connection between two hosts and ports; None where this system has or tells none.
-
-    A port of 0 or None is no port: a proxy's header replaced the address, or a path stands there.
-    """
-    if not (own[1] and peer[1]):
-        return None
+    """Find the connection between two hosts and ports; None where there is or is told none."""
     family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
     try:
         addresses = _ADDRESSES.pack(
