@@ -141,6 +141,7 @@ class Delivery:
             self._complete()
 
     def _complete(self) -> None:
+        self._reached = self._transfer.written
         self._transfer.delivered()
         self._leave()
 
