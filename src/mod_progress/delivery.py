@@ -13,7 +13,6 @@ Linux, a socket of the file system, addresses that a proxy's header has replaced
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from mod_progress.sock_diag import Connection, Deaths, Progress, find_connection
+from mod_progress.stores.fork import renew_after_fork
 from mod_progress.transfer import Transfer
 
 logger = logging.getLogger("mod_progress")
@@ -210,6 +210,11 @@ class _Watch:
     """
 
     def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """What the parent follows is the parent's, and its thread did not come along."""
         self._lock = threading.Lock()
         self._followed: dict[bytes, _Followed] = {}
         self._deaths: Deaths | None = None
@@ -277,12 +282,3 @@ class _Watch:
 
 
 _watch = _Watch()
-
-
-def _forget_parent() -> None:
-    """What the parent follows is the parent's, and its thread did not come along."""
-    global _watch
-    _watch = _Watch()
-
-
-os.register_at_fork(after_in_child=_forget_parent)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mod_progress.formats import FORMATS, HEADERS, Format
 from mod_progress.identifier import PARAMETER, find_parameter
 from mod_progress.options import OptionError, Options
-from mod_progress.stores import Store
+from mod_progress.stores import Store, open_store
 from mod_progress.tracker import Answer, Tracker, logger
 
 #: Whether a request is to be tracked: by its path and the server's own picture of it, an ASGI
@@ -53,7 +53,7 @@ class Front:
         format: str,  # noqa: A002 - the query parameter's name too
         track: Track,
         options: Options,
-        store: str | Store | None,
+        store: str | Store,
         allow_origins: str | Iterable[str],
     ) -> None:
         self.show = _check_path("show", show)
@@ -61,7 +61,7 @@ class Front:
         self.selects = _check_track(track)
         self.allow_origins = _check_origins(allow_origins)
         self.options = options
-        self.tracker = Tracker(options, _check_store(store))
+        self.tracker = Tracker(options, _open(store))
 
     def answers(self, method: str, path: str) -> bool:
         """Whether a request is for the show."""
@@ -186,5 +186,9 @@ def _is_origin(text: str) -> bool:
     return text in ("*", "null") or bool(scheme and separator and host and "/" not in host)
 
 
-def _check_store(value: object) -> Store | None:
-    return None
+def _open(store: object) -> Store:
+    if isinstance(store, str):
+        return open_store(store)
+    if not (hasattr(store, "publish") and hasattr(store, "lookup")):
+        raise OptionError("store", store, "a store or the name of one, such as 'local'")
+    return cast(Store, store)

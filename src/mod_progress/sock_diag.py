@@ -9,12 +9,13 @@ network namespace can be found.
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import struct
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from mod_progress.stores.fork import renew_after_fork
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h
 _AF_NETLINK = 16
@@ -68,7 +69,7 @@ class Connection:
 
     def progress(self) -> Progress | None:
         """Return how far it got; None where there is no such connection any more."""
-        answer = _ask(self._question)
+        answer = _questions.ask(self._question)
         return None if answer is None else _read_progress(answer)
 
 
@@ -83,7 +84,7 @@ def find_connection(own: Sequence[Any], peer: Sequence[Any]) -> tuple[Connection
         return None  # a host name, a rewritten address, one of another family
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0, _ANY_STATE)
     question = request + addresses + _ANY_COOKIE
-    answer = _ask(question)
+    answer = _questions.ask(question)
     if answer is None:
         return None
     return Connection(question, answer[_KEY]), _read_progress(answer)
@@ -98,9 +99,7 @@ class Deaths:
     """
 
     def __init__(self) -> None:
-        self._socket = socket.socket(
-            _AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG
-        )
+        self._socket = _open_socket()
         try:
             self._socket.bind((0, _DEATHS_OF_TCP4 | _DEATHS_OF_TCP6))
         except OSError:
@@ -123,25 +122,49 @@ class Deaths:
         self._socket.close()
 
 
-def _ask(question: bytes) -> bytes | None:
-    """Return the system's answer, or None where it has none."""
-    sequence = next(_sequence) & 0xFFFFFFFF
-    header = _HEADER.pack(
-        _HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, sequence, 0
-    )
-    try:
-        with _lock:
-            asking = _socket()
-            asking.send(header + question)
-            # The answer is there when send() returns. An older one is there too where a signal's
-            # exception came between the two calls.
-            while True:
-                answer = asking.recv(_ANSWER)
-                _, kind, _, answered, _ = _HEADER.unpack_from(answer)
-                if answered == sequence:
-                    return answer if kind == _SOCK_DIAG_BY_FAMILY else None
-    except OSError:
-        return None
+class _Questions:
+    """The one socket for questions, opened with the first."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """A child that shared its parent's socket would take its answers."""
+        self._lock = threading.Lock()
+        self._sequence = itertools.count(1)
+        self._socket: socket.socket | None = None
+
+    def ask(self, question: bytes) -> bytes | None:
+        """Return the system's answer, or None where it has none."""
+        try:
+            with self._lock:
+                return self._exchange(question)
+        except OSError:
+            return None
+
+    def _exchange(self, question: bytes) -> bytes | None:
+        if self._socket is None:
+            self._socket = _open_socket()
+        sequence = next(self._sequence) & 0xFFFFFFFF
+        size = _HEADER.size + len(question)
+        header = _HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, sequence, 0)
+        self._socket.send(header + question)
+        # The answer is there when send() returns. An older one is there too where a signal's
+        # exception came between the two calls.
+        while True:
+            answer = self._socket.recv(_ANSWER)
+            _, kind, _, answered, _ = _HEADER.unpack_from(answer)
+            if answered == sequence:
+                return answer if kind == _SOCK_DIAG_BY_FAMILY else None
+
+
+_questions = _Questions()
+
+
+def _open_socket() -> socket.socket:
+    """Return a socket to the system. Raises OSError where it does not offer one."""
+    return socket.socket(_AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG)
 
 
 def _read_progress(message: bytes) -> Progress:
@@ -154,28 +177,3 @@ def _read_progress(message: bytes) -> Progress:
             return Progress(acknowledged, queued)
         at += max(_ATTRIBUTE.size, length + 3 & ~3)
     return Progress(EVERYTHING, 0)
-
-
-_sequence = itertools.count(1)
-_lock = threading.Lock()
-_open_socket: socket.socket | None = None
-
-
-def _socket() -> socket.socket:
-    """Return this process's socket for questions. Raises OSError where there can be none."""
-    global _open_socket
-    if _open_socket is None:
-        _open_socket = socket.socket(
-            _AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG
-        )
-    return _open_socket
-
-
-def _forget_parent() -> None:
-    """A child that shared its parent's socket would take its answers."""
-    global _lock, _open_socket
-    _lock = threading.Lock()
-    _open_socket = None
-
-
-os.register_at_fork(after_in_child=_forget_parent)
