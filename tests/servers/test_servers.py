@@ -1,0 +1,192 @@
+"""Every server with every framework: polls that reach other workers agree with the owner."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+DEADLINE = 20
+FILE_SIZE = 50 << 20
+CHUNK = 2 << 20
+
+#: How each server is started, with 4 workers or threads.
+SERVERS = {
+    "uvicorn": "uvicorn --port {port} --workers 4 asgi_apps:app",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers 4 asgi_apps:app",
+    "granian-asgi": "granian --port {port} --workers 4 --interface asgi asgi_apps:app",
+    "daphne": "daphne --fd {fd} asgi_apps:app",
+    "gunicorn-uvicorn": (
+        "gunicorn --bind 127.0.0.1:{port} -w 4 -k uvicorn_worker.UvicornWorker asgi_apps:app"
+    ),
+    "gunicorn-sync": "gunicorn --bind 127.0.0.1:{port} -w 4 wsgi_apps:app",
+    "gunicorn-gthread": "gunicorn --bind 127.0.0.1:{port} -w 4 --threads 4 wsgi_apps:app",
+    "granian-wsgi": "granian --port {port} --workers 4 --interface wsgi wsgi_apps:app",
+    "waitress": "waitress-serve --listen 127.0.0.1:{port} --threads 4 wsgi_apps:app",
+}
+#: Daphne is one process: workers are several of it on one socket.
+PROCESSES = {"daphne": 4}
+
+#: These hand the app the body when they have it whole: there is nothing to see until then.
+BUFFERING = {"daphne", "waitress", "granian-wsgi"}
+
+FRAMEWORKS = {
+    "asgi_apps:app": ("plain", "starlette", "fastapi", "django"),
+    "wsgi_apps:app": ("plain", "flask", "django"),
+}
+FORMS = {"fastapi", "flask", "django"}
+BOUNDARY = "----boundary"
+FORM_HEAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="file.bin"\r\n'
+    "Content-Type: application/octet-stream\r\n\r\n"
+).encode()
+FORM_TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+STATES = ["unknown", "running", "done"]
+
+
+@contextlib.contextmanager
+def serve(name):
+    """Start a server, and yield its origin when it answers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    command = SERVERS[name].format(port=port, fd=listener.fileno()).split()
+    if name not in PROCESSES:
+        listener.close()
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "TEST_STORE": f"local:{uuid.uuid4()}"}
+    with contextlib.ExitStack() as running:
+        for _ in range(PROCESSES.get(name, 1)):
+            process = subprocess.Popen(
+                [BIN / command[0], *command[1:]],
+                env=environment,
+                pass_fds=[listener.fileno()] if name in PROCESSES else [],
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            running.callback(stop, process)
+        origin = f"http://127.0.0.1:{port}"
+        wait_for_workers(origin)
+        yield origin
+
+
+def stop(process):
+    """End a server and whatever it started."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
+def wait_for_workers(origin):
+    """Wait until a second worker answers: the server is up, and polls can reach another."""
+    workers = set()
+    deadline = time.monotonic() + DEADLINE
+    while len(workers) < 2:
+        assert time.monotonic() < deadline, f"the workers that answered: {workers}"
+        try:
+            answer = httpx.get(f"{origin}/plain/progress", timeout=DEADLINE)
+            workers.add(answer.headers["X-Worker"])
+        except httpx.TransportError:
+            time.sleep(0.05)
+
+
+class Poller:
+    """Asks for one transfer, on a new connection each time, and keeps what it was told."""
+
+    def __init__(self, url, identifier, http2):
+        self.url = f"{url}?X-Progress-ID={identifier}"
+        self.http2 = http2
+        self.told = []
+
+    def ask(self):
+        with httpx.Client(http1=not self.http2, http2=self.http2, timeout=DEADLINE) as client:
+            response = client.get(self.url)
+        answer = response.json()
+        self.told.append(answer)
+        return response.headers["X-Worker"], answer
+
+    def ask_until_workers_agree(self, state):
+        """Ask until two workers have told the same state."""
+        workers = set()
+        deadline = time.monotonic() + DEADLINE
+        while len(workers) < 2:
+            assert time.monotonic() < deadline, (workers, self.told[-1])
+            worker, answer = self.ask()
+            if answer["state"] == state:
+                workers.add(worker)
+
+    def check(self):
+        """Once known, a transfer stays so, and nothing that is told of it steps back."""
+        known = [answer for answer in self.told if answer["state"] != "unknown"]
+        assert self.told[len(self.told) - len(known) :] == known
+        assert "error" not in {answer["state"] for answer in known}
+        for member in ("received", "sent", "response_size"):
+            values = [answer[member] for answer in known]
+            assert values == sorted(values), member
+        assert known == sorted(known, key=lambda answer: STATES.index(answer["state"]))
+
+
+def upload(origin, framework, buffering, http2):
+    """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
+    identifier = uuid.uuid4().hex
+    poller = Poller(f"{origin}/{framework}/progress", identifier, http2)
+    head, tail = (FORM_HEAD, FORM_TAIL) if framework in FORMS else (b"", b"")
+    size = len(head) + FILE_SIZE + len(tail)
+
+    def body():
+        yield head
+        for sent in range(0, FILE_SIZE, CHUNK):
+            if sent == FILE_SIZE // 2 and not buffering:
+                poller.ask_until_workers_agree("running")
+            poller.ask()
+            yield b"x" * CHUNK
+        yield tail
+
+    headers = {
+        "Content-Length": str(size),
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+        "X-Progress-ID": identifier,
+    }
+    with httpx.Client(http1=not http2, http2=http2, timeout=DEADLINE) as client:
+        url = f"{origin}/{framework}/upload"
+        response = client.post(url, content=body(), headers=headers)
+    assert json.loads(response.text) == FILE_SIZE
+    poller.ask_until_workers_agree("done")
+    poller.check()
+    return poller.told[-1], size
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_every_framework(server):
+    command = SERVERS[server].split()[-1]
+    with serve(server) as origin:
+        for framework in FRAMEWORKS[command]:
+            last, size = upload(origin, framework, server in BUFFERING, http2=False)
+            response_size = len(str(FILE_SIZE))
+            assert last == {
+                "state": "done",
+                "received": size,
+                "sent": response_size,
+                "request_size": size,
+                "response_size": response_size,
+            }
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"])
+def test_http2(server):
+    with serve(server) as origin:
+        last, size = upload(origin, "plain", buffering=False, http2=True)
+        assert last["received"] == last["request_size"] == size
