@@ -15,8 +15,6 @@ from starlette.routing import Route
 
 from mod_progress.asgi import ProgressMiddleware
 
-STORE = os.environ["TEST_STORE"]
-
 
 async def plain(scope, receive, send):
     size, more = 0, True
@@ -52,15 +50,15 @@ django.setup()
 urlpatterns = [path("django/upload", django_upload)]
 
 APPS = {
-    "plain": ProgressMiddleware(plain, show="/plain/progress", store=STORE),
+    "plain": ProgressMiddleware(plain, show="/plain/progress"),
     "starlette": Starlette(
         routes=[Route("/starlette/upload", starlette_upload, methods=["POST"])],
-        middleware=[Middleware(ProgressMiddleware, show="/starlette/progress", store=STORE)],
+        middleware=[Middleware(ProgressMiddleware, show="/starlette/progress")],
     ),
     "fastapi": fastapi,
-    "django": ProgressMiddleware(get_asgi_application(), show="/django/progress", store=STORE),
+    "django": ProgressMiddleware(get_asgi_application(), show="/django/progress"),
 }
-fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress", store=STORE)
+fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress")
 
 
 async def app(scope, receive, send):

@@ -46,30 +46,33 @@ FRAMEWORKS = {
 }
 FORMS = {"fastapi", "flask", "django"}
 BOUNDARY = "----boundary"
-FORM_HEAD = (
+#: What stands before and after the file in a form, and the form's media type.
+FORM = (
     f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="file.bin"\r\n'
-    "Content-Type: application/octet-stream\r\n\r\n"
-).encode()
-FORM_TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+    "Content-Type: application/octet-stream\r\n\r\n".encode(),
+    f"\r\n--{BOUNDARY}--\r\n".encode(),
+    f"multipart/form-data; boundary={BOUNDARY}",
+)
 
 STATES = ["unknown", "running", "done"]
 
 
 @contextlib.contextmanager
-def serve(name):
-    """Start a server, and yield its origin when it answers."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    command = SERVERS[name].format(port=port, fd=listener.fileno()).split()
-    if name not in PROCESSES:
-        listener.close()
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "TEST_STORE": f"local:{uuid.uuid4()}"}
+def serve(name, directory):
+    """Start a server with its store in ``directory``, and yield its origin when it answers."""
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "XDG_RUNTIME_DIR": str(directory)}
+    processes = PROCESSES.get(name, 1)
     with contextlib.ExitStack() as running:
-        for _ in range(PROCESSES.get(name, 1)):
+        listener = running.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listener.getsockname()[1]
+        command, *arguments = SERVERS[name].format(port=port, fd=listener.fileno()).split()
+        if processes == 1:
+            listener.close()
+        for _ in range(processes):
             process = subprocess.Popen(
-                [BIN / command[0], *command[1:]],
+                [BIN / command, *arguments],
                 env=environment,
-                pass_fds=[listener.fileno()] if name in PROCESSES else [],
+                pass_fds=[listener.fileno()] if processes > 1 else [],
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -143,7 +146,7 @@ def upload(origin, framework, buffering, http2):
     """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
     identifier = uuid.uuid4().hex
     poller = Poller(f"{origin}/{framework}/progress", identifier, http2)
-    head, tail = (FORM_HEAD, FORM_TAIL) if framework in FORMS else (b"", b"")
+    head, tail, media_type = FORM if framework in FORMS else (b"", b"", "application/octet-stream")
     size = len(head) + FILE_SIZE + len(tail)
 
     def body():
@@ -157,7 +160,7 @@ def upload(origin, framework, buffering, http2):
 
     headers = {
         "Content-Length": str(size),
-        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+        "Content-Type": media_type,
         "X-Progress-ID": identifier,
     }
     with httpx.Client(http1=not http2, http2=http2, timeout=DEADLINE) as client:
@@ -170,9 +173,9 @@ def upload(origin, framework, buffering, http2):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_framework(server):
+def test_every_framework(server, tmp_path):
     command = SERVERS[server].split()[-1]
-    with serve(server) as origin:
+    with serve(server, tmp_path) as origin:
         for framework in FRAMEWORKS[command]:
             last, size = upload(origin, framework, server in BUFFERING, http2=False)
             response_size = len(str(FILE_SIZE))
@@ -186,7 +189,7 @@ def test_every_framework(server):
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"])
-def test_http2(server):
-    with serve(server) as origin:
+def test_http2(server, tmp_path):
+    with serve(server, tmp_path) as origin:
         last, size = upload(origin, "plain", buffering=False, http2=True)
         assert last["received"] == last["request_size"] == size

@@ -12,8 +12,6 @@ from flask import Flask, request
 
 from mod_progress.wsgi import ProgressMiddleware
 
-STORE = os.environ["TEST_STORE"]
-
 
 def plain(environ, start_response):
     size = 0
@@ -40,7 +38,7 @@ django.setup()
 urlpatterns = [path("django/upload", django_upload)]
 
 APPS = {
-    name: ProgressMiddleware(app, show=f"/{name}/progress", store=STORE)
+    name: ProgressMiddleware(app, show=f"/{name}/progress")
     for name, app in {"plain": plain, "flask": flask, "django": get_wsgi_application()}.items()
 }
 
