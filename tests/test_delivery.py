@@ -148,6 +148,7 @@ def test_responses_that_share_a_connection_end_each_by_itself(connection, table)
         (("127.0.0.1", 80), None),
         (("/run/app.socket", None), ("", 0)),
         (("127.0.0.1", 80), ("203.0.113.7", 0)),
+        (("127.0.0.1", "80"), ("203.0.113.7", "")),
         (("testserver", 80), ("testclient", 50000)),
     ],
 )
@@ -167,6 +168,14 @@ def test_a_server_that_tells_where_it_listens_is_understood(connection, table, h
     assert transfer.state is State.RUNNING
     connection.drain(written)
     wait_until(lambda: transfer.state is State.DONE)
+
+
+def test_ports_are_told_as_text_too(connection, table):
+    own, client = ((host, str(port)) for host, port in (connection.own, connection.peer))
+    transfer, delivery = follow(table, own, client)
+    fill(connection, transfer)
+    delivery.handed_over()
+    assert table.lookup("id").state is State.RUNNING
 
 
 def test_a_client_that_takes_nothing_is_given_up(connection, table, monkeypatch):

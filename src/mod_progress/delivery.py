@@ -28,7 +28,7 @@ from mod_progress.transfer import Transfer
 
 logger = logging.getLogger("mod_progress")
 
-#: A host and a port, as a server tells them: a host may be the path of a socket, a port None.
+#: A host and a port, as a server tells them: the host may be a path, the port text or None.
 Address = Sequence[Any]
 
 #: Nothing is sent: the port stands there since a route is asked for by connecting to one.
@@ -153,13 +153,25 @@ class Delivery:
 
 def follow_transfer(transfer: Transfer, own: Address | None, client: Address | None) -> Delivery:
     """Follow a transfer whose response goes from the address ``own`` to ``client``."""
-    found = None
-    if own and client and own[1] and client[1]:
-        found = find_connection((_own_host(own[0], client[0]), own[1]), client)
+    found = _find(own, client) if own and client else None
     if found is None:
         return Delivery(transfer)
     connection, progress = found
     return _watch.enter(transfer, connection, progress.acknowledged + progress.queued)
+
+
+def _find(own: Address, client: Address) -> tuple[Connection, Progress] | None:
+    own_port, client_port = _port(own[1]), _port(client[1])
+    if not (own_port and client_port):
+        return None
+    return find_connection((_own_host(own[0], client[0]), own_port), (client[0], client_port))
+
+
+def _port(told: object) -> int:
+    """Return a port that is told as a number, as text, or not at all: then 0."""
+    if isinstance(told, int):
+        return told
+    return int(told) if isinstance(told, str) and told.isdigit() else 0
 
 
 @lru_cache

@@ -12,8 +12,8 @@ import itertools
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from mod_progress.stores.fork import renew_after_fork
 
@@ -73,7 +73,9 @@ class Connection:
         return None if answer is None else _read_progress(answer)
 
 
-def find_connection(own: Sequence[Any], peer: Sequence[Any]) -> tuple[Connection, Progress] | None:
+def find_connection(
+    own: tuple[str, int], peer: tuple[str, int]
+) -> tuple[Connection, Progress] | None:
     """Find the connection between two hosts and ports; None where there is or is told none."""
     family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
     try:

@@ -122,8 +122,8 @@ class _Exchange:
         self._transfer = transfer
         self._delivery = follow_transfer(
             transfer,
-            _address(environ, "SERVER_NAME", "SERVER_PORT"),
-            _address(environ, "REMOTE_ADDR", "REMOTE_PORT"),
+            (environ.get("SERVER_NAME", ""), environ.get("SERVER_PORT")),
+            (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")),
         )
         self._chunks: Iterable[bytes] = ()
         self._counts = environ["REQUEST_METHOD"] != "HEAD"
@@ -274,12 +274,6 @@ def _query_and_identifier(environ: Environ) -> tuple[bytes, bytes | None]:
     identifier = environ.get(_IDENTIFIER)
     query = environ.get("QUERY_STRING", "").encode("latin-1")
     return query, None if identifier is None else identifier.encode("latin-1")
-
-
-def _address(environ: Environ, host: str, port: str) -> tuple[str, int]:
-    """Return what the server tells, if anything. Some give the port as a number."""
-    digits = str(environ.get(port))
-    return environ.get(host, ""), int(digits) if digits.isdigit() else 0
 
 
 def _announces_body(environ: Environ) -> bool:

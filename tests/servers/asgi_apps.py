@@ -15,6 +15,9 @@ from starlette.routing import Route
 
 from mod_progress.asgi import ProgressMiddleware
 
+BLOCK = bytes(65536)
+DOWNLOAD_SIZE = 16 << 20
+
 
 async def plain(scope, receive, send):
     size, more = 0, True
@@ -23,6 +26,9 @@ async def plain(scope, receive, send):
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/plain/download":
+        for _ in range(DOWNLOAD_SIZE // len(BLOCK)):
+            await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 

@@ -19,6 +19,7 @@ BIN = Path(sys.executable).parent
 DEADLINE = 20
 FILE_SIZE = 50 << 20
 CHUNK = 2 << 20
+DOWNLOAD_SIZE = 16 << 20
 
 #: How each server is started, with 4 workers or threads.
 SERVERS = {
@@ -121,6 +122,13 @@ class Poller:
         self.told.append(answer)
         return response.headers["X-Worker"], answer
 
+    def ask_until(self, condition):
+        """Ask until an answer meets the condition; return that."""
+        deadline = time.monotonic() + DEADLINE
+        while not condition(answer := self.ask()[1]):
+            assert time.monotonic() < deadline, answer
+        return answer
+
     def ask_until_workers_agree(self, state):
         """Ask until two workers have told the same state."""
         workers = set()
@@ -172,6 +180,50 @@ def upload(origin, framework, buffering, http2):
     return poller.told[-1], size
 
 
+@contextlib.contextmanager
+def send_request(origin, path, identifier, body, length):
+    """Send a request by hand, or only a part of it, and read nothing."""
+    url = httpx.URL(origin)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.connect((url.host, url.port))
+        head = f"POST {path}?X-Progress-ID={identifier} HTTP/1.1\r\nHost: {url.host}\r\n"
+        client.settimeout(DEADLINE)
+        client.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+        yield client
+
+
+def check_download(origin, tells_addresses):
+    """A download is done when the client has it, where the server tells whose connection it is."""
+    poller = Poller(f"{origin}/plain/progress", identifier := uuid.uuid4().hex, http2=False)
+    with send_request(origin, "/plain/download", identifier, b"", 0) as client:
+        if tells_addresses:
+            stalled = poller.ask_until(lambda answer: answer.get("sent", 0) > 0)
+            assert stalled["state"] == "running"
+            assert stalled["sent"] < 1 << 20
+        tail = b""
+        while not tail.endswith(b"\r\n0\r\n\r\n"):
+            tail = tail[-10:] + client.recv(1 << 20)
+        done = poller.ask_until(lambda answer: answer["state"] == "done")
+        assert done["sent"] == done["response_size"] > DOWNLOAD_SIZE
+        poller.check()
+
+
+def check_clients_that_leave(origin, buffering):
+    """A transfer whose client left is an error; its status is 0 if there was no response."""
+    poller = Poller(f"{origin}/plain/progress", identifier := uuid.uuid4().hex, http2=False)
+    with send_request(origin, "/plain/download", identifier, b"", 0) as client:
+        client.recv(1)
+        poller.ask_until(lambda answer: answer["state"] == "running")
+    poller.ask_until(lambda answer: answer == {"state": "error", "status": 200})
+    if buffering:
+        return
+    poller = Poller(f"{origin}/plain/progress", identifier := uuid.uuid4().hex, http2=False)
+    with send_request(origin, "/plain/upload", identifier, bytes(1 << 20), 2 << 20):
+        poller.ask_until(lambda answer: answer.get("received", 0) > 0)
+    poller.ask_until(lambda answer: answer == {"state": "error", "status": 0})
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_framework(server, tmp_path):
     command = SERVERS[server].split()[-1]
@@ -186,6 +238,8 @@ def test_every_framework(server, tmp_path):
                 "request_size": size,
                 "response_size": response_size,
             }
+        check_download(origin, tells_addresses=server != "granian-wsgi")
+        check_clients_that_leave(origin, server in BUFFERING)
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"])

@@ -12,13 +12,19 @@ from flask import Flask, request
 
 from mod_progress.wsgi import ProgressMiddleware
 
+BLOCK = bytes(65536)
+DOWNLOAD_SIZE = 16 << 20
+
 
 def plain(environ, start_response):
     size = 0
     while data := environ["wsgi.input"].read(65536):
         size += len(data)
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [str(size).encode()]
+    if environ["PATH_INFO"] == "/plain/download":
+        for _ in range(DOWNLOAD_SIZE // len(BLOCK)):
+            yield BLOCK
+    yield str(size).encode()
 
 
 flask = Flask(__name__)
