@@ -37,6 +37,13 @@ def test_how_a_transfer_ends(status: int | None, cut: bool, state: State, shown:
     assert (snapshot.state, snapshot.status) == (state, shown)
 
 
+def test_an_answer_to_a_client_that_left_changes_nothing() -> None:
+    transfer = Transfer("id", 10)
+    transfer.cut()
+    transfer.response_started(200, 5)
+    assert transfer.snapshot().status == 0
+
+
 def test_only_a_running_transfer_can_change() -> None:
     assert {state for state, _ in TRANSITIONS} == {State.RUNNING}
     assert {event for _, event in TRANSITIONS} == set(Event)

@@ -128,10 +128,11 @@ class Tracker:
         does not know, this process may.
         """
         own = self.table.lookup(identifier)
-        if self.store is None or self._publisher is None or own.state is State.RUNNING:
+        if self.store is None or self._publisher is None:
             return own
-        if own is not UNKNOWN and self._publisher.owes(identifier):
-            return own
+        owes = own is not UNKNOWN and self._publisher.owes(identifier)
+        if owes or own.state is State.RUNNING:
+            return self._publisher.shown(identifier, own)
         found = self.store.lookup(identifier)
         if own is UNKNOWN:
             return found

@@ -99,7 +99,12 @@ class Transfer:
             self.request_size = self.received
 
     def response_started(self, status: int, size: int | None) -> None:
-        """The head of the final response went out; ``size`` is that of the body that follows."""
+        """The head of the final response went out; ``size`` is that of the body that follows.
+
+        Nothing goes out after the end: an app may answer a client that has left.
+        """
+        if self.state is not State.RUNNING:
+            return
         self.status = status
         self.response_size = size
 

@@ -42,6 +42,9 @@ class Update(NamedTuple):
 class Store(Protocol):
     """Snapshots by id, for every process to read. Safe to share among threads."""
 
+    #: Whether publishing one snapshot takes microseconds, so that a show may wait for it.
+    near: bool
+
     def publish(self, batch: Sequence[Update]) -> Sequence[str]:
         """Write a batch; return the ids whose transfer another one has displaced.
 

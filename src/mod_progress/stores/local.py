@@ -70,6 +70,8 @@ def default_name() -> str:
 class LocalStore:
     """The entries of all processes of this user and machine that agree on ``name``."""
 
+    near = True
+
     def __init__(
         self,
         name: str | None = None,

@@ -35,6 +35,8 @@ class _Entry(NamedTuple):
 class MemoryStore:
     """A dictionary behind the contract of `mod_progress.stores.Store`."""
 
+    near = True
+
     def __init__(
         self,
         capacity: int = CAPACITY,

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
@@ -111,6 +112,10 @@ class Publisher:
         self._owed: dict[str, Transfer] = {}
         self._running: dict[str, _Tracked] = {}
         self._ended: OrderedDict[str, _Tracked] = OrderedDict()
+        #: Starts and ends that were not published yet.
+        self._fresh: dict[str, _Tracked] = {}
+        #: Held by who enters what was told, or tells the store.
+        self._working = threading.Lock()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         self._finalizer: object = None
@@ -131,6 +136,28 @@ class Publisher:
     def owes(self, identifier: str) -> bool:
         """Whether the store does not know yet that the transfer ended."""
         return identifier in self._owed
+
+    def shown(self, identifier: str, own: Snapshot) -> Snapshot:
+        """Return what to tell of a transfer that runs here, or whose end the store is owed.
+
+        Who asks this process now may ask another next, which must not know less. So where the
+        store is near, it is told first; and while the thread is telling it something, the answer
+        is what it was told before.
+        """
+        if not self._store.near:
+            return own
+        if not self._working.acquire(blocking=False):
+            known = self._running.get(identifier) or self._ended.get(identifier)
+            return (known and known.published) or own
+        try:
+            now = time.monotonic()
+            self._absorb(now)
+            tracked = self._running.get(identifier) or self._ended.get(identifier)
+            if tracked is not None and tracked.published != own and not self._away:
+                self._publish([(tracked, own)], now)
+            return own
+        finally:
+            self._working.release()
 
     def close(self) -> None:
         """Publish the last ends, and what still runs as cut; wait a second for it at most."""
@@ -175,54 +202,60 @@ class Publisher:
     def _round(self) -> bool:
         """Wait for something to do, and do it; False when there was nothing for long."""
         busy = bool(self._running or self._ended)
-        news = self._wait(max(0.0, self._next_look - time.monotonic()) if busy else LINGER)
-        now = time.monotonic()
-        batch = self._absorb(news, now)
-        if self._closing:
-            self._last_words(now)
-        elif now >= self._next_look:
-            self._look(now)
-        elif batch and not self._away:
-            self._publish(batch, now)
-        return not self._closing and (busy or bool(news))
+        told = self._wait(max(0.0, self._next_look - time.monotonic()) if busy else LINGER)
+        with self._working:
+            now = time.monotonic()
+            self._absorb(now)
+            if self._closing:
+                self._last_words(now)
+            elif now >= self._next_look:
+                self._look(now)
+            elif self._fresh and not self._away:
+                fresh = self._fresh.values()
+                self._publish([(tracked, tracked.transfer.snapshot()) for tracked in fresh], now)
+            self._fresh.clear()
+        return not self._closing and (busy or told)
 
-    def _wait(self, seconds: float) -> list[tuple[Transfer, int]]:
-        """Return what was told, as soon as there is something, gathering what follows it."""
-        news: list[tuple[Transfer, int]] = []
+    def _wait(self, seconds: float) -> bool:
+        """Wait until something is told, and a little for what follows it; tell if it was."""
         try:
             item = self._news.get(timeout=seconds)
-            pause = self._last_batch + GATHER - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            while True:
-                if item is None:
-                    self._closing = True
-                else:
-                    news.append(item)
-                item = self._news.get_nowait()
         except Empty:
-            return news
+            return False
+        with self._working:
+            self._enter(item, time.monotonic())
+        pause = self._last_batch + GATHER - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        return True
 
-    def _absorb(self, news: list[tuple[Transfer, int]], now: float) -> _Batch:
-        """Enter starts and ends; return what there is to publish of them."""
-        touched = {}
-        for transfer, start in news:
-            identifier = transfer.identifier
-            if start:
-                self._ended.pop(identifier, None)
-                tracked = self._running[identifier] = _Tracked(transfer, start)
-            else:
-                known = self._running.get(identifier)
-                if known is None or known.transfer is not transfer:
-                    self._settle(identifier, transfer)  # displaced just before it ended
-                    continue
-                tracked = self._ended[identifier] = self._running.pop(identifier)
-                tracked.ended = now
-            touched[identifier] = tracked
+    def _absorb(self, now: float) -> None:
+        """Enter what was told since."""
+        with suppress(Empty):
+            while True:
+                self._enter(self._news.get_nowait(), now)
         while len(self._ended) > self._table.capacity:
             identifier, tracked = self._ended.popitem(last=False)
             self._settle(identifier, tracked.transfer)
-        return [(tracked, tracked.transfer.snapshot()) for tracked in touched.values()]
+
+    def _enter(self, item: tuple[Transfer, int] | None, now: float) -> None:
+        """Enter a start or an end, to be published with the next batch."""
+        if item is None:
+            self._closing = True
+            return
+        transfer, start = item
+        identifier = transfer.identifier
+        if start:
+            self._ended.pop(identifier, None)
+            tracked = self._running[identifier] = _Tracked(transfer, start)
+        else:
+            known = self._running.get(identifier)
+            if known is None or known.transfer is not transfer:
+                self._settle(identifier, transfer)  # displaced just before it ended
+                return
+            tracked = self._ended[identifier] = self._running.pop(identifier)
+            tracked.ended = now
+        self._fresh[identifier] = tracked
 
     def _settle(self, identifier: str, transfer: Transfer) -> None:
         """Owe the end of this transfer no more."""

@@ -76,6 +76,8 @@ _Entries = list[tuple[str, Snapshot]]
 class RedisStore:
     """The entries of all processes that use this server or cluster."""
 
+    near = False
+
     def __init__(self, url: str, lease: float = LEASE) -> None:
         self._url = url
         self._lease = _milliseconds(lease)

@@ -1,0 +1,246 @@
+"""ASGI middleware: ``app = ProgressMiddleware(app)``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from mod_progress.delivery import follow_transfer
+from mod_progress.front import BODILESS, TRACKED, Front, Response, Track, parse_size
+from mod_progress.identifier import PARAMETER
+from mod_progress.options import Options
+from mod_progress.stores import Store
+from mod_progress.tracker import logger
+from mod_progress.transfer import Transfer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_IDENTIFIER = PARAMETER.lower().encode()
+
+
+class ProgressMiddleware:
+    """Tracks the transfers of an ASGI 3 application, and shows them.
+
+    - ``show``: the path that answers for an id, and ``format``, what it answers where the query
+      parameter ``format`` names no other: ``json``, ``jsonp`` or ``legacy``;
+    - ``track``: which requests with an id are tracked: all (None), those whose path begins with
+      a prefix or one of several, or those for which a callable on the scope is true;
+    - ``ttl``: seconds for which a finished transfer stays readable;
+    - ``methods``: the request methods that are tracked;
+    - ``debug``: whether to log why a request is tracked or not;
+    - ``store``: where other processes find the transfers: ``local`` for those of this machine,
+      ``redis://…`` for those of many, ``memory`` for none;
+    - ``allow_origins``: origins whose pages may read the show, or ``*`` for any.
+
+    Paths are the application's own, without the ``root_path`` that it is mounted at. Raises
+    `options.OptionError` where a parameter is not what it takes.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        show: str = "/progress",
+        format: str = "json",  # noqa: A002 - the query parameter's name too
+        track: Track = None,
+        ttl: float = 30.0,
+        methods: Iterable[str] = ("POST",),
+        debug: bool = False,
+        store: str | Store = "local",
+        allow_origins: str | Iterable[str] = (),
+    ) -> None:
+        self.app = app
+        self.front = Front(
+            show=show,
+            format=format,
+            track=track,
+            options=Options(ttl=ttl, methods=methods, debug=debug),  # type: ignore[arg-type]
+            store=store,
+            allow_origins=allow_origins,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's event: a request, or what is not our business."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif self.front.answers(scope["method"], _path(scope)):
+            await self._show(scope, send)
+        elif (transfer := self._track(scope)) is None:
+            await self.app(scope, receive, send)
+        else:
+            await _Exchange(scope, receive, send, transfer).run(self.app, scope)
+
+    def _track(self, scope: Scope) -> Transfer | None:
+        method = scope["method"]
+        front = self.front
+        if method not in front.options.methods and not front.options.debug:
+            return None
+        if front.selects is not None and not front.wants(_path(scope), scope):
+            return None
+        if TRACKED in scope:
+            logger.warning("ProgressMiddleware is there twice: a request is tracked once")
+            return None
+        identifier, length, coding = _find_headers(
+            scope["headers"], _IDENTIFIER, b"content-length", b"transfer-encoding"
+        )
+        size = parse_size(length)
+        if size is None and coding is None and scope["http_version"].startswith("1"):
+            size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
+        return front.tracker.track(method, scope.get("query_string", b""), identifier, size)
+
+    async def _show(self, scope: Scope, send: Send) -> None:
+        method = scope["method"]
+        identifier, origin = _find_headers(scope["headers"], _IDENTIFIER, b"origin")
+        query = scope.get("query_string", b"")
+        response = self.front.answer(
+            method, query, identifier, origin.decode("latin-1") if origin else None
+        )
+        if isinstance(response, Future):
+            import asyncio  # slow to import, and a server whose store is far has it anyway
+
+            response = await asyncio.wrap_future(response)
+        await _respond(response, method, send)
+
+
+class _Exchange:
+    """One tracked request and its response, on their way between the server and the app."""
+
+    __slots__ = (
+        "_complete",
+        "_counts",
+        "_delivery",
+        "_handed_over",
+        "_left",
+        "_receive",
+        "_send",
+        "_trailers",
+        "_transfer",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, transfer: Transfer) -> None:
+        self._receive = receive
+        self._send = send
+        self._transfer = transfer
+        self._delivery = follow_transfer(transfer, scope.get("server"), scope.get("client"))
+        self._counts = scope["method"] != "HEAD"
+        self._trailers = False
+        self._complete = False
+        self._handed_over = False
+        self._left = False
+
+    async def run(self, app: Application, scope: Scope) -> None:
+        scope[TRACKED] = self._transfer
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception:
+            self._end()
+            raise
+        except BaseException:  # cancelled, which no server answers
+            self._left = True
+            self._end()
+            raise
+        self._end()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._transfer.received += len(message.get("body", b""))
+            if not message.get("more_body"):
+                self._transfer.request_ended()
+        elif message["type"] == "http.disconnect" and not self._complete:
+            self._left = True
+            self._delivery.cut()
+        return message
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in _PARTS:
+            count, more = _PARTS[kind]
+            if self._counts:
+                self._transfer.written += count(message)
+            self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
+        await self._send(message)
+        if kind == "http.response.start":
+            self._start(message)
+        elif self._complete and not self._handed_over:
+            self._handed_over = True
+            self._delivery.handed_over()
+
+    def _start(self, message: Message) -> None:
+        status = message["status"]
+        self._counts = self._counts and status not in BODILESS
+        self._trailers = message.get("trailers", False)
+        (length,) = _find_headers(message.get("headers", ()), b"content-length")
+        self._transfer.response_started(status, parse_size(length) if self._counts else 0)
+
+    def _end(self) -> None:
+        """The app returned, or failed. A server answers 500 for one that sent no response."""
+        if self._handed_over:
+            return
+        if self._left or self._transfer.status:
+            self._delivery.cut()
+        else:
+            self._transfer.response_started(500, 0)
+            self._delivery.handed_over()
+
+
+def _path(scope: Scope) -> str:
+    """Return the path inside the application; ``path`` has the ``root_path`` in front of it."""
+    path: str = scope["path"]
+    root = scope.get("root_path")
+    return path.removeprefix(root) if root else path
+
+
+def _find_headers(headers: Iterable[Iterable[bytes]], *names: bytes) -> list[bytes | None]:
+    """Return the values of headers, None for those that are not there."""
+    found: list[bytes | None] = [None] * len(names)
+    for name, value in headers:
+        if name in names:
+            found[names.index(name)] = value
+    return found
+
+
+def _count_body(message: Message) -> int:
+    return len(message.get("body", b""))
+
+
+def _count_path(message: Message) -> int:
+    return Path(message["path"]).stat().st_size
+
+
+def _count_zero_copy(message: Message) -> int:
+    """``count`` bytes of the file from ``offset``; by default from where it is, to its end."""
+    count: int | None = message.get("count")
+    if count is not None:
+        return count
+    descriptor = message["file"].fileno()
+    offset: int | None = message.get("offset")
+    if offset is None:
+        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+    return os.fstat(descriptor).st_size - offset
+
+
+#: The messages that a response's body and end are made of: how many bytes of the body they stand
+#: for, and the member that says whether another follows.
+_PARTS: dict[str, tuple[Callable[[Message], int], str]] = {
+    "http.response.body": (_count_body, "more_body"),
+    "http.response.pathsend": (_count_path, "more_body"),
+    "http.response.zerocopysend": (_count_zero_copy, "more_body"),
+    "http.response.trailers": (lambda message: 0, "more_trailers"),
+}
+
+
+async def _respond(response: Response, method: str, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers]
+    if response.status != 204:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    body = b"" if method == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,296 @@
+"""How much of a response its client has, and when it has it all.
+
+A front hands bytes to its server, the server to the system, the system to the client: what was
+handed over runs megabytes ahead of what arrived. The system counts what the client acknowledged,
+connection by connection. So a front has its transfers followed by the two addresses of the
+connection, as its server tells them, and the request never waits: whoever looks asks the system
+at that moment, and one thread a process, which lives while anything is followed, notices the ends.
+
+Where the connection cannot be found, the count handed to the server stands: another system than
+Linux, a socket of the file system, addresses that a proxy's header has replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Any
+
+from mod_progress.sock_diag import Connection, Deaths, Progress, find_connection
+from mod_progress.stores.fork import renew_after_fork
+from mod_progress.transfer import Transfer
+
+logger = logging.getLogger("mod_progress")
+
+#: A host and a port, as a server tells them: the host may be a path, the port text or None.
+Address = Sequence[Any]
+
+#: Nothing is sent: the port stands there since a route is asked for by connecting to one.
+_DISCARD_PORT = 9
+
+#: Seconds between two rounds of the thread. A show in this process does not wait for it.
+INTERVAL = 0.05
+
+#: The thread rests so many times as long as its round took: it takes 5% of a core at the most,
+#: however many transfers it follows.
+REST = 20
+
+#: Seconds for which word of a connection's death may be on its way, and for which the thread
+#: stays when nothing is followed any more.
+GRACE = 1.0
+
+#: Seconds without a byte acknowledged after which a client that was sent everything is given up:
+#: longer than a phone is without a network on a train.
+PATIENCE = 300.0
+
+
+class Delivery:
+    """The way of one response to its client. It settles the transfer.
+
+    Raises nothing, waits for nothing, and may be used from any thread.
+    """
+
+    __slots__ = ("_base", "_ended", "_followed", "_goal", "_moved", "_reached", "_transfer")
+
+    def __init__(
+        self, transfer: Transfer, followed: _Followed | None = None, base: int = 0
+    ) -> None:
+        self._transfer = transfer
+        self._followed = followed
+        #: Bytes that the connection had carried before this response.
+        self._base = base
+        self._ended = False
+        #: Bytes that the connection will have carried when the client has this response.
+        self._goal: int | None = None
+        #: Bytes of the body that the client is known to have.
+        self._reached = 0
+        self._moved = 0.0
+
+    def handed_over(self) -> None:
+        """The server has the whole response."""
+        self._moved = time.monotonic()
+        self._ended = True
+        if self._followed is None:
+            self._transfer.delivered()
+
+    def cut(self) -> None:
+        """The client will never have the whole response."""
+        self._transfer.cut()
+        self._leave()
+
+    def unacknowledged(self) -> int:
+        """Count the bytes of the body that were handed over and that the client lacks.
+
+        A look that finds that the client has it all settles the transfer.
+        """
+        followed = self._followed
+        progress = None if followed is None else followed.connection.progress()
+        if progress is not None:
+            self._note(progress)
+        return self._transfer.written - self._reached
+
+    def waits(self) -> bool:
+        """Whether nothing but the client's acknowledgement is missing."""
+        return self._ended
+
+    def follow(self, progress: Progress | None, now: float) -> None:
+        """Take what the system says of the connection at ``now``; None where it has none."""
+        reached = self._reached
+        if progress is not None:
+            self._note(progress)
+        if self._reached > reached:
+            self._moved = now
+        elif progress is None and now - self._moved > GRACE:
+            self._complete()
+        elif now - self._moved > PATIENCE:
+            self.cut()
+
+    def died(self, progress: Progress) -> None:
+        """The connection is no more; ``progress`` is how far it got."""
+        lost = progress.acknowledged - self._base < self._transfer.written
+        if lost or not self._transfer.status:
+            self.cut()
+        elif self._ended:
+            self._complete()
+
+    def _note(self, progress: Progress) -> None:
+        """Take in how far the connection is.
+
+        It carries heads and framing too, and in HTTP/2 the responses of others. So what it
+        carried runs ahead of the body, and what is still in its queue counts as lacking. When all
+        was handed over, the client has it all as soon as it has what the queue holds then.
+        """
+        acknowledged, queued = progress
+        carried = acknowledged - self._base
+        written = self._transfer.written
+        if not self._ended or carried < written:
+            self._reached = max(self._reached, min(carried, written - queued))
+            return
+        if self._goal is None:
+            self._goal = acknowledged + queued
+        lacking = self._goal - acknowledged
+        if lacking > 0:
+            self._reached = max(self._reached, written - lacking)
+        else:
+            self._complete()
+
+    def _complete(self) -> None:
+        self._reached = self._transfer.written
+        self._transfer.delivered()
+        self._leave()
+
+    def _leave(self) -> None:
+        followed, self._followed = self._followed, None
+        if followed is not None:
+            _watch.leave(followed, self)
+
+
+def follow_transfer(transfer: Transfer, own: Address | None, client: Address | None) -> Delivery:
+    """Follow a transfer whose response goes from the address ``own`` to ``client``."""
+    found = _find(own, client) if own and client else None
+    if found is None:
+        return Delivery(transfer)
+    connection, progress = found
+    return _watch.enter(transfer, connection, progress.acknowledged + progress.queued)
+
+
+def _find(own: Address, client: Address) -> tuple[Connection, Progress] | None:
+    own_port, client_port = _port(own[1]), _port(client[1])
+    if not (own_port and client_port):
+        return None
+    return find_connection((_own_host(own[0], client[0]), own_port), (client[0], client_port))
+
+
+def _port(told: object) -> int:
+    """Return a port that is told as a number, as text, or not at all: then 0."""
+    if isinstance(told, int):
+        return told
+    return int(told) if isinstance(told, str) and told.isdigit() else 0
+
+
+@lru_cache
+def _own_host(told: str, client: str) -> str:
+    """Return the connection's own host. Some servers tell what they listen at: any, or a name.
+
+    Then it is the one from which the system would send to the client.
+    """
+    with suppress(ValueError):
+        if not ip_address(told).is_unspecified:
+            return told
+    with suppress(ValueError, OSError):
+        family = socket.AF_INET6 if ip_address(client).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as route:
+            route.connect((client, _DISCARD_PORT))
+            return str(route.getsockname()[0])
+    return told
+
+
+class _Followed:
+    """A connection, the deliveries that go over it, and how far it got if it ended."""
+
+    __slots__ = ("connection", "death", "deliveries")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.deliveries: set[Delivery] = set()
+        self.death: Progress | None = None
+
+    def check(self, now: float) -> None:
+        """Tell the deliveries that have to know how far the connection is."""
+        if self.death is not None:
+            for delivery in tuple(self.deliveries):
+                delivery.died(self.death)
+            return
+        waiting = [delivery for delivery in tuple(self.deliveries) if delivery.waits()]
+        if waiting:
+            progress = self.connection.progress()
+            for delivery in waiting:
+                delivery.follow(progress, now)
+
+
+class _Watch:
+    """The thread that notices the ends, and what it follows.
+
+    The lock is never held while a transfer settles: whoever looks comes here from the lookup
+    table, whose lock it holds.
+    """
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """What the parent follows is the parent's, and its thread did not come along."""
+        self._lock = threading.Lock()
+        self._followed: dict[bytes, _Followed] = {}
+        self._deaths: Deaths | None = None
+        self._thread: threading.Thread | None = None
+
+    def enter(self, transfer: Transfer, connection: Connection, base: int) -> Delivery:
+        with self._lock:
+            followed = self._followed.get(connection.key)
+            if followed is None or followed.death is not None:
+                followed = self._followed[connection.key] = _Followed(connection)
+            delivery = Delivery(transfer, followed, base)
+            followed.deliveries.add(delivery)
+            if self._thread is None:
+                self._start()
+        transfer.unacknowledged = delivery.unacknowledged
+        return delivery
+
+    def leave(self, followed: _Followed, delivery: Delivery) -> None:
+        key = followed.connection.key
+        with self._lock:
+            followed.deliveries.discard(delivery)
+            if not followed.deliveries and self._followed.get(key) is followed:
+                del self._followed[key]
+
+    def _start(self) -> None:
+        try:
+            self._deaths = Deaths()
+        except OSError:
+            self._deaths = None
+        self._thread = threading.Thread(target=self._run, name="mod_progress.delivery", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        last_used = time.monotonic()
+        while True:
+            began = time.monotonic()
+            try:
+                self._check(began)
+            except Exception:
+                logger.exception("following deliveries failed, it goes on")
+            ended = time.monotonic()
+            time.sleep(max(INTERVAL, REST * (ended - began)))
+            with self._lock:
+                if self._followed:
+                    last_used = ended
+                elif ended - last_used > GRACE:
+                    self._stop()
+                    return
+
+    def _stop(self) -> None:
+        if self._deaths is not None:
+            self._deaths.close()
+        self._thread = None
+
+    def _check(self, now: float) -> None:
+        if self._deaths is not None:
+            for key, progress in self._deaths.read():
+                followed = self._followed.get(key)
+                if followed is not None:
+                    followed.death = progress
+        with self._lock:
+            everything = list(self._followed.values())
+        for followed in everything:
+            followed.check(now)
+
+
+_watch = _Watch()

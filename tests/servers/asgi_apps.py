@@ -1,0 +1,83 @@
+"""Every ASGI framework in one app, a path each, as the servers under test import it."""
+
+import os
+
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpResponse
+from django.urls import path
+from fastapi import FastAPI, UploadFile
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from mod_progress.asgi import ProgressMiddleware
+
+BLOCK = bytes(65536)
+DOWNLOAD_SIZE = 16 << 20
+
+
+async def plain(scope, receive, send):
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/plain/download":
+        for _ in range(DOWNLOAD_SIZE // len(BLOCK)):
+            await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
+    await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+async def starlette_upload(request):
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+    return PlainTextResponse(str(size))
+
+
+fastapi = FastAPI()
+
+
+@fastapi.post("/fastapi/upload")
+async def fastapi_upload(file: UploadFile):
+    return file.size
+
+
+def django_upload(request):
+    return HttpResponse(str(request.FILES["file"].size))
+
+
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[], SECRET_KEY="test")
+django.setup()
+urlpatterns = [path("django/upload", django_upload)]
+
+APPS = {
+    "plain": ProgressMiddleware(plain, show="/plain/progress"),
+    "starlette": Starlette(
+        routes=[Route("/starlette/upload", starlette_upload, methods=["POST"])],
+        middleware=[Middleware(ProgressMiddleware, show="/starlette/progress")],
+    ),
+    "fastapi": fastapi,
+    "django": ProgressMiddleware(get_asgi_application(), show="/django/progress"),
+}
+fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress")
+
+
+async def app(scope, receive, send):
+    """Serve one of them, and tell which worker did."""
+    if scope["type"] != "http":
+        return
+
+    async def send_with_worker(message):
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"x-worker", WORKER)]}
+        await send(message)
+
+    await APPS[scope["path"].split("/")[1]](scope, receive, send_with_worker)
+
+
+WORKER = str(os.getpid()).encode()

@@ -1,0 +1,354 @@
+import asyncio
+import contextlib
+import json
+import logging
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route
+
+from mod_progress.asgi import ProgressMiddleware
+from mod_progress.front import TRACKED
+from mod_progress.options import OptionError
+
+DISCONNECT = {"type": "http.disconnect"}
+
+
+def scope(method="POST", path="/upload", headers=(), **members):
+    """A request as a server tells it; its id is ``id``."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "query_string": b"X-Progress-ID=id",
+        "headers": list(headers),
+        **members,
+    }
+
+
+def body(*parts):
+    """The messages that carry a request body in these parts."""
+    return [
+        {"type": "http.request", "body": part, "more_body": more}
+        for more, part in zip([*[True] * (len(parts) - 1), False], parts, strict=True)
+    ]
+
+
+def start(status=200, size=None, **members):
+    headers = [] if size is None else [(b"content-length", str(size).encode())]
+    return {"type": "http.response.start", "status": status, "headers": headers, **members}
+
+
+def part(data=b"", more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def app_of(*messages, reads=True):
+    """An app that reads the whole body, or not, and sends these messages."""
+
+    async def app(scope, receive, send):
+        while reads and (message := await receive())["type"] == "http.request":
+            if not message["more_body"]:
+                break
+        for message in messages:
+            if isinstance(message, BaseException):
+                raise message
+            await send(message)
+
+    return app
+
+
+class Server:
+    """The other side: it gives the request's messages and keeps those of the response."""
+
+    def __init__(self, *received):
+        self.to_give = list(received)
+        self.sent = []
+
+    async def receive(self):
+        return self.to_give.pop(0) if self.to_give else DISCONNECT
+
+    async def send(self, message):
+        self.sent.append(message)
+
+
+def serve(app, request, *received, **parameters):
+    """Run one request; return what a show tells afterwards, and the server."""
+    middleware = ProgressMiddleware(app, store="memory", **parameters)
+    server = Server(*received)
+    with contextlib.suppress(RuntimeError, asyncio.CancelledError):
+        asyncio.run(middleware(request, server.receive, server.send))
+    return show(middleware), server
+
+
+def show(middleware, path="/progress"):
+    server = Server()
+    asyncio.run(middleware(scope("GET", path), server.receive, server.send))
+    assert server.sent[0]["status"] == 200
+    return json.loads(server.sent[1]["body"])
+
+
+def ask(app, method, url, **request):
+    """Send a request as a client does; return the response."""
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            return await client.request(method, url, **request)
+
+    return asyncio.run(ask())
+
+
+def told(state, received=0, sent=0, request_size=0, response_size=None):
+    response_size = sent if response_size is None else response_size
+    return {
+        "state": state,
+        "received": received,
+        "sent": sent,
+        "request_size": request_size,
+        "response_size": response_size,
+    }
+
+
+def error(status):
+    return {"state": "error", "status": status}
+
+
+LENGTH_6 = [(b"content-length", b"6")]
+CHUNKED = [(b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "received", "answer", "expected"),
+    [
+        (
+            scope(headers=LENGTH_6),
+            body(b"abc", b"def"),
+            [start(), part(b"ok")],
+            told("done", 6, 2, 6),
+        ),
+        (
+            scope(headers=CHUNKED),
+            body(b"abc", b"def"),
+            [start(), part(b"ok")],
+            told("done", 6, 2, 6),
+        ),
+        (scope(http_version="2"), body(b"abc"), [start(), part()], told("done", 3, 0, 3)),
+        (scope(), body(b""), [start(303), part()], told("done")),
+        (scope(), body(b""), [start(413), part(b"no")], error(413)),
+        (scope(), body(b""), [start(), part(b"a", True), part(b"b")], told("done", 0, 2)),
+        (scope(), body(b""), [start(size=2), part(b"ab")], told("done", 0, 2)),
+        (scope(), body(b""), [start(204, 5), part()], told("done")),
+        (scope(), body(b""), [start(304, 5), part()], told("done")),
+        (scope(), body(b""), [RuntimeError()], error(500)),
+        (scope(), body(b""), [], error(500)),
+        (scope(), body(b""), [start(), RuntimeError()], error(200)),
+        (scope(), body(b""), [start(), part(b"a", True), RuntimeError()], error(200)),
+        (scope(), body(b""), [start(), part(b"a", True)], error(200)),
+        (scope(), body(b""), [asyncio.CancelledError()], error(0)),
+        (scope(), body(b""), [start(), part(b"a", True), asyncio.CancelledError()], error(200)),
+        (scope(), body(b""), [start(), part(b"a"), RuntimeError()], told("done", 0, 1)),
+        (scope(headers=LENGTH_6), [body(b"abc", b"")[0], DISCONNECT], [], error(0)),
+        (scope(headers=LENGTH_6), [DISCONNECT], [start(), part()], error(0)),
+    ],
+)
+def test_how_a_transfer_ends(request_, received, answer, expected):
+    told, server = serve(app_of(*answer), request_, *received)
+    assert told == expected
+    assert server.sent == [item for item in answer if isinstance(item, dict)]
+
+
+def test_head_has_no_body():
+    answer = [start(size=1000), part(b"x" * 1000)]
+    told_, _ = serve(app_of(*answer), scope("HEAD"), *body(b""), methods=["HEAD"])
+    assert told_ == told("done")
+
+
+@pytest.mark.parametrize(("headers", "request_size"), [(LENGTH_6, 6), (CHUNKED, None), ([], 0)])
+def test_a_body_that_is_never_read_does_not_hold_the_end(headers, request_size):
+    app = app_of(start(), part(b"early"), reads=False)
+    told_, _ = serve(app, scope(headers=headers), *body(b"abcdef"))
+    assert told_ == told("done", 0, 5, request_size)
+
+
+def test_trailers_end_a_response():
+    trailers = {"type": "http.response.trailers", "headers": [(b"a", b"b")], "more_trailers": False}
+    answer = [start(trailers=True), part(b"abc"), {**trailers, "more_trailers": True}]
+    assert serve(app_of(*answer), scope(), *body(b""))[0] == error(200)
+    assert serve(app_of(*answer, trailers), scope(), *body(b""))[0] == told("done", 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("message", "size"),
+    [
+        ({"type": "http.response.zerocopysend"}, 1000),
+        ({"type": "http.response.zerocopysend", "offset": 100}, 900),
+        ({"type": "http.response.zerocopysend", "offset": 100, "count": 50}, 50),
+        ({"type": "http.response.pathsend"}, 1000),
+    ],
+)
+def test_files_that_the_server_sends_are_counted(message, size, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    with path.open("rb") as file:
+        given = {**message, "file": file, "path": str(path)}
+        assert serve(app_of(start(), given), scope(), *body(b""))[0] == told("done", 0, size)
+
+
+def test_a_file_is_sent_from_where_it_stands(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    with path.open("rb") as file:
+        file.seek(400)
+        message = {"type": "http.response.zerocopysend", "file": file}
+        assert serve(app_of(start(), message), scope(), *body(b""))[0]["sent"] == 600
+
+
+@pytest.mark.parametrize(
+    "kind", ["http.response.early_hint", "http.response.push", "http.response.debug"]
+)
+def test_other_messages_pass(kind):
+    answer = [{"type": kind, "links": []}, start(), part(b"ok")]
+    told_, server = serve(app_of(*answer), scope(), *body(b""))
+    assert told_ == told("done", 0, 2)
+    assert server.sent == answer
+
+
+def test_done_does_not_wait_for_background_tasks():
+    states = []
+
+    async def background():
+        states.append(await asyncio.to_thread(show, app))
+
+    async def upload(request):
+        return PlainTextResponse("ok", background=BackgroundTask(background))
+
+    inner = Starlette(routes=[Route("/upload", upload, methods=["POST"])])
+    app = ProgressMiddleware(inner, store="memory")
+    ask(app, "POST", "/upload?X-Progress-ID=id", content=b"abc")
+    assert states[0]["state"] == "done"
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+def test_only_http_is_touched(kind):
+    calls = []
+
+    async def app(*arguments):
+        calls.append(arguments)
+
+    arguments = ({"type": kind, "path": "/progress"}, object(), object())
+    asyncio.run(ProgressMiddleware(app, store="memory")(*arguments))
+    assert calls == [arguments]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        scope("GET"),
+        scope(query_string=b""),
+        scope(path="/other"),
+        scope(query_string=b"X-Progress-ID=a%20b"),
+    ],
+)
+def test_an_untracked_request_passes_untouched(request_):
+    calls = []
+
+    async def app(*arguments):
+        calls.append(arguments)
+
+    server = Server()
+    arguments = (request_, server.receive, server.send)
+    asyncio.run(ProgressMiddleware(app, store="memory", track="/upload")(*arguments))
+    assert calls == [arguments]
+    assert TRACKED not in request_
+
+
+def test_debug_says_why_not(caplog):
+    caplog.set_level(logging.DEBUG, "mod_progress")
+    serve(app_of(start(), part()), scope("GET"), debug=True)
+    assert "not tracked: the method is GET, tracked: POST" in caplog.text
+
+
+def test_a_request_is_tracked_once(caplog):
+    inner = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
+    assert serve(inner, scope(), *body(b""))[0] == told("done", 0, 2)
+    assert show(inner) == {"state": "unknown"}
+    assert "ProgressMiddleware is there twice" in caplog.text
+
+
+def test_the_header_carries_the_id_too():
+    request = scope(query_string=b"", headers=[(b"x-progress-id", b"id")])
+    assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == told("done", 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ttl", -1), ("methods", ["PSOT"]), ("debug", 1), ("show", "x")]
+)
+def test_a_wrong_option_is_named(name, value):
+    with pytest.raises(OptionError, match=f"^{name}: "):
+        ProgressMiddleware(app_of(), **{name: value})
+
+
+def test_options_have_names():
+    with pytest.raises(TypeError):
+        ProgressMiddleware(app_of(), "/progress")
+    with pytest.raises(TypeError, match="tll"):
+        ProgressMiddleware(app_of(), tll=3)
+
+
+async def hello(request):
+    return PlainTextResponse("hello")
+
+
+def test_paths_are_those_inside_the_app():
+    app = ProgressMiddleware(Starlette(routes=[Route("/", hello)]), store="memory")
+    outer = Starlette(routes=[Mount("/inside", app)])
+    assert ask(outer, "GET", "/inside/progress?X-Progress-ID=id").json() == {"state": "unknown"}
+    assert ask(outer, "GET", "/inside/").text == "hello"
+
+
+def test_the_show_answers_head_with_its_headers_alone():
+    app = ProgressMiddleware(app_of(), store="memory")
+    get, head = (ask(app, method, "/progress?X-Progress-ID=id") for method in ("GET", "HEAD"))
+    assert head.content == b""
+    assert head.headers == get.headers
+    assert get.headers["content-length"] == str(len(get.content))
+
+
+def test_a_preflight_is_answered():
+    app = ProgressMiddleware(app_of(), store="memory", allow_origins="*")
+    response = ask(app, "OPTIONS", "/progress", headers={"Origin": "https://page.example"})
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+def test_frameworks_add_it(tmp_path):
+    """Under a middleware that wraps receive and send itself, with streams and files."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+
+    async def stream(request):
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+        return StreamingResponse(str(size) for _ in range(3))
+
+    async def file(request):
+        return FileResponse(path)
+
+    async def pass_on(request, call_next):
+        return await call_next(request)
+
+    app = Starlette(routes=[Route(f"/{e.__name__}", e, methods=["POST"]) for e in (stream, file)])
+    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+    app.add_middleware(ProgressMiddleware, store="memory")
+    ask(app, "POST", "/stream?X-Progress-ID=stream", content=b"x" * 1000)
+    answer = ask(app, "GET", "/progress?X-Progress-ID=stream").json()
+    assert answer == told("done", 1000, 12, 1000)
+    ask(app, "POST", "/file?X-Progress-ID=file")
+    assert ask(app, "GET", "/progress?X-Progress-ID=file").json() == told("done", 0, 100_000)

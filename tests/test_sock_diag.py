@@ -1,0 +1,86 @@
+import contextlib
+import os
+
+import pytest
+
+from connections import Connection, wait_until
+from mod_progress.sock_diag import EVERYTHING, Deaths, Progress, find_connection
+
+
+@pytest.fixture
+def connection():
+    with contextlib.closing(Connection()) as connection:
+        yield connection
+
+
+def find(connection):
+    found = find_connection(connection.own, connection.peer)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("host", "client_host"), [("127.0.0.1", None), ("::1", None), ("::", "127.0.0.1")]
+)
+def test_a_connection_is_found_by_its_addresses(host, client_host):
+    with contextlib.closing(Connection(host, client_host)) as connection:
+        found, before = find(connection)
+        assert before == (0, 0)
+        connection.server.send(b"x" * 1000)
+        connection.drain(1000)
+        wait_until(lambda: found.progress() == (1000, 0))
+
+
+@pytest.mark.parametrize(
+    ("own", "peer"),
+    [
+        (("127.0.0.1", 1), ("127.0.0.1", 2)),
+        (("localhost", 80), ("127.0.0.1", 2)),
+        (("127.0.0.1", 80), ("testclient", 50000)),
+        (("127.0.0.1", 80), ("::1", 50000)),
+        (("127.0.0.1", 80), ("127.0.0.1", 70000)),
+        (("/run/app.socket", 1), ("", 2)),
+    ],
+)
+def test_what_is_no_connection_is_not_found(own, peer):
+    assert find_connection(own, peer) is None
+
+
+def test_what_the_client_does_not_read_stays_queued(connection):
+    found, _ = find(connection)
+    sent = connection.fill()
+    acknowledged, queued = wait_until(found.progress)
+    assert acknowledged < sent
+    assert acknowledged + queued == sent
+    connection.drain(sent)
+    wait_until(lambda: found.progress() == (sent, 0))
+
+
+def test_a_connection_closed_in_order_has_carried_everything(connection):
+    found, _ = find(connection)
+    connection.server.send(b"x" * 1000)
+    connection.server.close()
+    connection.drain(1000)
+    connection.client.close()
+    wait_until(lambda: found.progress() == (EVERYTHING, 0))
+
+
+def test_a_death_tells_how_far_the_connection_got(connection):
+    with contextlib.closing(Deaths()) as deaths:
+        found, _ = find(connection)
+        sent = connection.fill()
+        connection.reset()
+        wait_until(lambda: found.progress() is None)
+        connection.server.close()
+        progress = wait_until(lambda: dict(deaths.read()).get(found.key))
+        assert isinstance(progress, Progress)
+        assert 0 < progress.acknowledged < sent
+
+
+def test_a_child_asks_for_itself(connection):
+    found, before = find(connection)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if found.progress() == before else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert found.progress() == before
