@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -25,29 +26,40 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # RFC 9110, section 5.5: visible characters, space, tab and obs-text; no other control character.
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 _FIELDS = rb"((?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*+)\r\n"
-_REQUEST = re.compile(
-    rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" + _FIELDS
-).fullmatch
-_RESPONSE = re.compile(
-    rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: " + _VALUE + rb")?\r\n" + _FIELDS
-).fullmatch
+# The longest method that is registered has 17 letters: UPDATEREDIRECTREF.
+_METHOD = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}+) "
+_REQUEST_LINE = _METHOD + rb"([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n"
+_STATUS_LINE = rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: " + _VALUE + rb")?\r\n"
+_REQUEST = re.compile(_REQUEST_LINE + _FIELDS).fullmatch
+_RESPONSE = re.compile(_STATUS_LINE + _FIELDS).fullmatch
 _FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
-_VERSION = re.compile(rb"[^\r\n]* HTTP/(?!1\.)[0-9]\.[0-9]\r\n").match
+
+_FIRST_LINE = re.compile(_REQUEST_LINE).match
+#: What may become a request line: its method, whole or in part.
+_FIRST_WORD = re.compile(_METHOD + rb"|[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+\Z|\r\Z").match
 
 #: What no head may contain, found before the head is complete: a line end that is not CRLF, or
 #: another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])").search
 
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?").fullmatch
-_ABSOLUTE = re.compile(rb"(?:https?)://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
+#: RFC 3986, section 3.2.2, without an empty name; at most five digits hold every port.
+_HOST = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
+).fullmatch
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
+_CODING = re.compile(_TOKEN).fullmatch
 
 #: 18 digits hold every size below an exabyte and never overflow 64 bits.
 _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 
+#: Bytes of the longest request line beside its target: method, version, spaces, line end.
+_BESIDE_TARGET = 32 + len(b"  HTTP/1.1\r\n")
+
 #: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
 #: writes itself.
 HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+    b"connection http2-settings keep-alive proxy-connection te trailer transfer-encoding"
+    b" upgrade".split()
 )
 #: Fields that `Connection` cannot name away: the message means something else without them.
 PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
@@ -118,10 +130,8 @@ class RequestHead:
             b"close" not in self.connection if minor else b"keep-alive" in self.connection
         )
         self.expects_continue = self._expects_continue()
-        #: The protocol that the client wants to switch to, in lower case.
-        self.upgrade = (
-            self.named.get(b"upgrade", b"").lower() if b"upgrade" in self.connection else b""
-        )
+        #: The protocols that the client would switch to, in lower case, the preferred one first.
+        self.upgrade = self._upgrade()
 
     def _all(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.fields if key.lower() == name]
@@ -135,15 +145,16 @@ class RequestHead:
             raise Refusal(400, "Host is repeated")
         if not hosts and self.minor:
             raise Refusal(400, "Host is missing")
-        if hosts and _HOST(hosts[0]) is None:
-            raise Refusal(400, "Host is not a valid host")
+        if hosts:
+            _check_host(hosts[0])
         host = hosts[0] if hosts else b""
         if target.startswith(b"/"):
             return target, host
         absolute = _ABSOLUTE(target)
         if absolute is not None:
-            if _HOST(absolute[1]) is None:
-                raise Refusal(400, "the target's host is not a valid host")
+            _check_host(absolute[1])
+            if absolute[2] is None and self.method == "OPTIONS":
+                return b"*", absolute[1]  # RFC 9112, section 3.2.4
             path = absolute[2] or b"/"
             return (path if path.startswith(b"/") else b"/" + path), absolute[1]
         if target == b"*" and self.method == "OPTIONS":
@@ -153,16 +164,16 @@ class RequestHead:
     def _chunked(self) -> bool:
         if b"transfer-encoding" not in self.named:
             return False
-        codings = [coding.lower() for coding in _tokens_in_order(self._all(b"transfer-encoding"))]
-        if self.minor == 0:
-            raise Refusal(400, "Transfer-Encoding in HTTP/1.0")
-        if any(coding != b"chunked" for coding in codings):
-            raise Refusal(501, "a transfer coding other than chunked")
-        if len(codings) != 1:
-            raise Refusal(400, "Transfer-Encoding is not chunked, once")
         if b"content-length" in self.named:
             raise Refusal(400, "Transfer-Encoding together with Content-Length")
-        return True
+        if self.minor == 0:
+            raise Refusal(400, "Transfer-Encoding in HTTP/1.0")
+        codings = [coding.lower() for coding in _elements(self._all(b"transfer-encoding"))]
+        if codings == [b"chunked"]:
+            return True
+        if all(_CODING(coding) for coding in codings) and set(codings) != {b"chunked"}:
+            raise Refusal(501, "a transfer coding other than chunked")
+        raise Refusal(400, "Transfer-Encoding is not chunked, once")
 
     def _content_length(self) -> int | None:
         if b"content_length" in self.named or b"transfer_encoding" in self.named:
@@ -172,12 +183,20 @@ class RequestHead:
         return _length(self._all(b"content-length"))
 
     def _expects_continue(self) -> bool:
-        expectation = self.named.get(b"expect")
-        if expectation is None:
+        if b"expect" not in self.named:
             return False
-        if expectation.lower() != b"100-continue":
+        if _tokens(self._all(b"expect")) != {b"100-continue"}:
             raise Refusal(417, "an expectation other than 100-continue")
         return self.minor >= 1  # RFC 9110, section 10.1.1: ignored in HTTP/1.0
+
+    def _upgrade(self) -> list[bytes]:
+        """RFC 9110, section 7.8: may always be ignored, and must be in HTTP/1.0.
+
+        With a body it is, as what follows the body is then ours to tell from the other protocol.
+        """
+        if not self.minor or self.body_size != 0 or b"upgrade" not in self.connection:
+            return []
+        return [protocol.lower() for protocol in _elements(self._all(b"upgrade"))]
 
     @property
     def body_size(self) -> int | None:
@@ -194,6 +213,7 @@ class ResponseHead:
         "content_length",
         "fields",
         "keep_alive",
+        "minor",
         "named",
         "onward",
         "status",
@@ -201,6 +221,7 @@ class ResponseHead:
 
     def __init__(self, status: int, minor: int, fields: Fields) -> None:
         self.status = status
+        self.minor = minor
         self.fields = fields
         #: The fields as they go on to a client, once that was worked out.
         self.onward: bytes | None = None
@@ -213,8 +234,8 @@ class ResponseHead:
         self.chunked = bool(codings)
         lengths = [value for key, value in fields if key.lower() == b"content-length"]
         self.content_length = _length(lengths) if lengths else None
-        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or lengths):
-            raise Refusal(502, "the upstream's framing is ambiguous")
+        if codings and (not minor or lengths or [c.lower() for c in codings] != [b"chunked"]):
+            raise Refusal(502, "its framing is ambiguous")
 
 
 def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
@@ -229,10 +250,9 @@ def _parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
     if match is None:
         raise _why_refused(head)
     method, target, major, minor, fields = match.groups()
-    if major != b"1":
-        raise Refusal(505, "not HTTP/1.0 or HTTP/1.1")
-    if len(target) > limits.target:
-        raise Refusal(414, "the request target is too long")
+    _check_line(target, major, limits)
+    if len(head) > limits.size:
+        raise Refusal(431, "the head is too large")
     return RequestHead(method, target, min(int(minor), 1), _split_fields(fields, limits))
 
 
@@ -261,25 +281,34 @@ _remembered_response = lru_cache(_REMEMBERED)(_parse_response)
 
 
 def check_incomplete(head: bytes, start: int, limits: HeadLimits) -> None:
-    """Refuse early what cannot become a head, however it goes on; raises `Refusal`.
+    """Refuse early what cannot become a request's head, however it goes on; raises `Refusal`.
 
     What is before ``start`` was looked at before.
     """
-    if FORBIDDEN(head, start):
+    if FORBIDDEN(head, start) or not _FIRST_WORD(head):
         raise _why_refused(head)
-    line_end = head.find(b"\r\n")
-    if line_end < 0 and len(head) > limits.target + 64:
-        raise Refusal(414, "the request line is too long")
+    if b"\r\n" in head:
+        line = _FIRST_LINE(head)
+        if line is None:
+            raise _why_refused(head)
+        _check_line(line[2], line[3], limits)
+    elif len(head) > limits.target + _BESIDE_TARGET:
+        raise Refusal(414, "the request target is too long")
     if len(head) > limits.size:
         raise Refusal(431, "the head is too large")
+
+
+def _check_line(target: bytes, major: bytes, limits: HeadLimits) -> None:
+    if major != b"1":
+        raise Refusal(505, "not HTTP/1.0 or HTTP/1.1")
+    if len(target) > limits.target:
+        raise Refusal(414, "the request target is too long")
 
 
 def _why_refused(head: bytes) -> Refusal:
     """Find the words for a head that the grammar does not match."""
     if FORBIDDEN(head):
         return Refusal(400, "a control character, or a line end that is not CRLF")
-    if _VERSION(head):
-        return Refusal(505, "not HTTP/1.0 or HTTP/1.1")
     if b"\r\n " in head or b"\r\n\t" in head:
         return Refusal(400, "a folded header field, or a space before one")
     return Refusal(400, "the request line or a header field is malformed")
@@ -299,12 +328,23 @@ def _by_name(fields: Fields) -> dict[bytes, bytes]:
     return named
 
 
-def _tokens_in_order(values: Iterable[bytes]) -> list[bytes]:
+def _elements(values: Iterable[bytes]) -> list[bytes]:
     return [token.strip(b" \t") for value in values for token in value.split(b",")]
 
 
 def _tokens(values: Iterable[bytes]) -> frozenset[bytes]:
-    return frozenset(token.lower() for token in _tokens_in_order(values) if token)
+    return frozenset(token.lower() for token in _elements(values) if token)
+
+
+def _check_host(host: bytes) -> None:
+    match = _HOST(host)
+    try:
+        if match is None:
+            raise AddressValueError
+        if match[1] is not None:
+            IPv6Address(match[1].decode())
+    except AddressValueError:
+        raise Refusal(400, "not a valid host") from None
 
 
 def _length(values: list[bytes]) -> int:
