@@ -15,6 +15,7 @@ from itertools import chain
 
 import uvloop
 
+from mod_progress.gateway.access_log import AccessLogWriter
 from mod_progress.gateway.connection import Connection
 from mod_progress.gateway.site import Site
 from mod_progress.gateway.upstream import UpstreamConnection
@@ -53,7 +54,7 @@ class Worker:
         self.upstreams: set[UpstreamConnection] = set()
         #: Connections with responses that are handed over and not yet acknowledged.
         self.unsettled: set[Connection] = set()
-        self.access_log = None
+        self.access_log = AccessLogWriter(site.access_log) if site.access_log else None
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
         self._ended = asyncio.Event()
@@ -73,7 +74,10 @@ class Worker:
         await self._ended.wait()
         for stream in tuple(chain(self.connections, self.upstreams)):
             stream.abort()
+        await asyncio.sleep(0)  # what was cut settles, and is noted, in its connection's callbacks
         self.tracker.close()
+        if self.access_log is not None:
+            self.access_log.close()
 
     def _orphaned(self, lifeline: int) -> None:
         self.loop.remove_reader(lifeline)
@@ -135,6 +139,8 @@ class Worker:
         """Tell the time, and those whose time is over."""
         self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
         now = self.now = self.loop.time()
+        if self.access_log is not None:
+            self.access_log.flush()
         for stream in tuple(chain(self.connections, self.upstreams)):
             if stream.read_deadline < now:
                 stream.read_expired()
