@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from io import BufferedWriter
 from pathlib import Path
 
 from mod_progress.gateway.exchange import Exchange
@@ -35,7 +34,7 @@ class AccessLogWriter:
 
     def __init__(self, log: AccessLog) -> None:
         """Open the file; raises OSError."""
-        self._file: BufferedWriter = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
+        self._file = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
         self._line = _json if log.form == "json" else _combined
 
     def write(self, exchange: Exchange) -> None:

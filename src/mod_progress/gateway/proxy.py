@@ -232,8 +232,7 @@ def _onward_head(exchange: Exchange) -> bytes:
         framing = b"Content-Length: %d\r\n" % request.content_length
     else:
         framing = b""
-    if request.upgrade in _TUNNELLED:
-        framing += b"Connection: upgrade\r\nUpgrade: %b\r\n" % request.upgrade
+    framing += _upgrade_lines(request)
     host = b"Host: %b\r\n" % request.host
     lines = (host, _onward_fields(exchange), framing, _VIA)
     return request_head(request.method, request.target, lines)
@@ -298,7 +297,15 @@ async def _final_response(exchange: Exchange, upstream: UpstreamConnection) -> R
 
 
 def _switches(request: RequestHead, response: ResponseHead) -> bool:
-    return response.status == 101 and request.upgrade in _TUNNELLED
+    return response.status == 101 and bool(_upgrade_lines(request))
+
+
+def _upgrade_lines(request: RequestHead) -> bytes:
+    """Return what asks for, or agrees to, the first offered protocol that is tunnelled."""
+    for protocol in request.upgrade:
+        if protocol in _TUNNELLED:
+            return b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
+    return b""
 
 
 def _response_body(
@@ -336,7 +343,7 @@ async def _tunnel(exchange: Exchange, upstream: UpstreamConnection, response: Re
     """Switch protocols: from here on, bytes both ways until both sides have ended."""
     client = exchange.connection
     lines = [line for _, line in end_to_end(response.fields, response.connection)]
-    lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % exchange.request.upgrade)
+    lines.append(_upgrade_lines(exchange.request))
     exchange.switch(response_head(101, lines))
     for stream in (client, upstream):
         stream.read_time = NEVER  # one side may be silent for hours
