@@ -350,7 +350,10 @@ class SendFile(Transit):
     def _move(self) -> bool:
         body = self._body
         size = os.sendfile(
-            self._sink.descriptor, body.file.fileno(), body.position, min(body.remaining, _TURN)
+            self._sink.descriptor,
+            body.file.fileno(),
+            body.position,
+            min(body.remaining, _PIPE_SIZE),
         )
         if not size:
             raise OSError("the file became shorter while it was sent")
