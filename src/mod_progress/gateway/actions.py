@@ -180,3 +180,14 @@ class Docroot:
         """Map the path to a file; the path has no dot segments any more."""
         exchange.docroot = self.directory
         exchange.physical_path = self.directory.rstrip("/") + exchange.request.path
+
+
+@dataclass(frozen=True, slots=True)
+class BufferRequestBody:
+    """Says whether a backend hears of the request only when all of its body is here."""
+
+    flag: bool
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Tell whoever passes the request on."""
+        exchange.buffer_request_body = self.flag

@@ -19,6 +19,8 @@ _IDENTIFIER_FIELD = PARAMETER.lower().encode()
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 #: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
 BODILESS = frozenset({204, 304})
 
@@ -118,6 +120,15 @@ class Exchange:
     def sent(self, size: int) -> None:
         """Count ``size`` more bytes of the response's body, handed over for the client."""
         self.transfer.written += size
+
+    def invite(self) -> None:
+        """Ask for the body where the client waits for that; whoever reads it himself calls this.
+
+        Not where the body is coming already, nor after an answer (RFC 9110, section 10.1.1).
+        """
+        waiting = not self.started and not self.body.finished and not self.connection.buffer
+        if self.request.expects_continue and waiting:
+            self.connection.write(_CONTINUE)
 
     def respond(self, status: int, body: bytes = b"", lines: bytes = b"") -> None:
         """Answer with a whole response; ``lines`` are its fields, each with its CRLF."""

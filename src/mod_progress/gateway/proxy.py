@@ -20,6 +20,7 @@ from mod_progress.gateway.message import (
     response_head,
 )
 from mod_progress.gateway.relay import relay
+from mod_progress.gateway.spool import spooled
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
 from mod_progress.gateway.upstream import Upstream, UpstreamConnection
 
@@ -32,7 +33,7 @@ _TUNNELLED = frozenset({b"websocket"})
 _VIA = b"Via: 1.1 mod_progress\r\n"
 
 #: Fields of the request that the gateway always writes itself.
-_REWRITTEN = frozenset({b"host", b"content-length"})
+_REWRITTEN = frozenset({b"host", b"content-length", b"expect"})
 
 
 class _Stale(Exception):
@@ -51,13 +52,22 @@ def proxy(exchange: Exchange, backend: Upstream) -> Awaitable[None] | None:
 
 
 async def _serve(exchange: Exchange, backend: Upstream) -> None:
+    if exchange.buffer_request_body and not exchange.body.finished:
+        async with spooled(exchange) as body:
+            await _ask(exchange, backend, body)
+    else:
+        await _ask(exchange, backend)
+
+
+async def _ask(exchange: Exchange, backend: Upstream, whole: Body | None = None) -> None:
+    """Ask the backend; ``whole`` is the request's body where it was held back until it was so."""
     worker = exchange.connection.worker
     upstream = await backend.connect(worker)
     try:
-        await _receive(exchange, upstream, _send(exchange, upstream))
+        await _receive(exchange, upstream, _send(exchange, upstream, whole))
     except _Stale:
         upstream = await backend.connect(worker, fresh=True)
-        await _receive(exchange, upstream, _send(exchange, upstream))
+        await _receive(exchange, upstream, _send(exchange, upstream, whole))
 
 
 def _is_here(exchange: Exchange) -> bool:
@@ -191,10 +201,13 @@ def _repeatable(request: RequestHead) -> bool:
 # The request.
 
 
-def _send(exchange: Exchange, upstream: UpstreamConnection) -> asyncio.Task[None] | None:
+def _send(
+    exchange: Exchange, upstream: UpstreamConnection, whole: Body | None = None
+) -> asyncio.Task[None] | None:
     """Send the head with what is here of the body; a task sends the rest, if there is more."""
-    body, chunked = exchange.body, exchange.request.chunked
-    head = _onward_head(exchange)
+    body = exchange.body if whole is None else whole
+    chunked = exchange.request.chunked and whole is None
+    head = _onward_head(exchange, whole)
     first = body.take()
     if chunked:
         first = (encode_chunk(first) if first else b"") + (LAST_CHUNK if body.finished else b"")
@@ -224,14 +237,18 @@ async def _send_rest(body: Body, upstream: UpstreamConnection, chunked: bool) ->
         raise
 
 
-def _onward_head(exchange: Exchange) -> bytes:
+def _onward_head(exchange: Exchange, whole: Body | None) -> bytes:
     request = exchange.request
-    if request.chunked:
+    if whole is not None:
+        framing = b"Content-Length: %d\r\n" % whole.remaining
+    elif request.chunked:
         framing = b"Transfer-Encoding: chunked\r\n"
     elif request.content_length is not None:
         framing = b"Content-Length: %d\r\n" % request.content_length
     else:
         framing = b""
+    if request.expects_continue and whole is None:
+        framing += b"Expect: 100-continue\r\n"
     framing += _upgrade_lines(request)
     host = b"Host: %b\r\n" % request.host
     lines = (host, _onward_fields(exchange), framing, _VIA)

@@ -11,6 +11,7 @@ from io import FileIO
 
 from mod_progress.gateway.body import Body, Count, FileBody
 from mod_progress.gateway.chunked import encode_chunk
+from mod_progress.gateway.disk import write
 from mod_progress.gateway.stream import Stream
 from mod_progress.gateway.transit import (
     HAVE_SENDFILE,
@@ -19,7 +20,6 @@ from mod_progress.gateway.transit import (
     Splice,
     SpliceToFile,
     Transit,
-    write,
 )
 
 #: Bytes from which a body bypasses Python: below it, setting up costs more than copying.

@@ -216,8 +216,9 @@ def _send(
     exchange.start(status, lines, size, first)
     if not small and not exchange.bodiless:
         return _stream(exchange, FileIO(os.dup(descriptor)), stretches)
-    if exchange.bodiless or len(first) == size:  # else the file became shorter just now
-        exchange.finish()
+    if not exchange.bodiless and len(first) != size:
+        raise OSError("the file became shorter while it was read")
+    exchange.finish()
     return None
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.body import Body, Count, FileBody
+from mod_progress.gateway.disk import write
 from mod_progress.gateway.hangups import hangups
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
 
@@ -171,6 +172,8 @@ class Transit:
         raise NotImplementedError
 
     def _pump(self) -> None:
+        if self._done.done():
+            return
         try:
             for each in self._sides:
                 each.check()
@@ -362,10 +365,3 @@ class SendFile(Transit):
         if self._sent is not None:
             self._sent(size)
         return body.finished
-
-
-def write(file: FileIO, data: bytes) -> None:
-    """Write all of ``data``; raises OSError, where the disk is full too."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
