@@ -16,6 +16,7 @@ from mod_progress.gateway.poll import SHOW_LINES, Poll
 from mod_progress.gateway.proxy import proxy
 from mod_progress.gateway.upstream import Upstream
 from mod_progress.identifier import CALLBACK_PARAMETER, find_parameter, identify
+from mod_progress.options import Options
 from mod_progress.tracker import logger
 
 Action = Callable[[Exchange], None]
@@ -51,6 +52,23 @@ class If:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """Runs the action of the first condition that holds: an `If` with as many as there are."""
+
+    branches: tuple[tuple[Condition, Action], ...]
+    otherwise: Action | None = None
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Ask the conditions in order."""
+        for condition, then in self.branches:
+            if condition(exchange):
+                then(exchange)
+                return
+        if self.otherwise is not None:
+            self.otherwise(exchange)
+
+
+@dataclass(frozen=True, slots=True)
 class SetOptions:
     """Sets tracking options for this request; None leaves one as it is."""
 
@@ -59,8 +77,11 @@ class SetOptions:
 
     def __call__(self, exchange: Exchange) -> None:
         """Replace the exchange's options."""
-        options = exchange.options
-        exchange.options = replace(
+        exchange.options = self.over(exchange.options)
+
+    def over(self, options: Options) -> Options:
+        """Return the options with what is set here."""
+        return replace(
             options,
             methods=options.methods if self.methods is None else self.methods,
             debug=options.debug if self.debug is None else self.debug,
@@ -168,6 +189,17 @@ class Deny(Answering):
     def handle(self, exchange: Exchange) -> None:
         """Refuse."""
         raise Refusal(403, "access is denied")
+
+
+@dataclass(frozen=True, slots=True)
+class BufferRequestBody:
+    """Says whether the whole request body is read before an upstream hears of it."""
+
+    wanted: bool
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Set it for this request."""
+        exchange.buffer_request_body = self.wanted
 
 
 @dataclass(frozen=True, slots=True)

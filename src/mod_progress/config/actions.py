@@ -1,0 +1,144 @@
+"""The directives that each request runs through: actions and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mod_progress.config.argument import Argument
+from mod_progress.config.directives import Table
+from mod_progress.config.draft import Draft
+from mod_progress.config.errors import ConfigError
+from mod_progress.formats import FORMATS, JSON
+from mod_progress.gateway.actions import (
+    Action,
+    BufferRequestBody,
+    Deny,
+    Docroot,
+    Proxy,
+    Respond,
+    SetOptions,
+    Show,
+    Track,
+)
+from mod_progress.gateway.patterns import Pattern, Redirect, RedirectRule, RespondPattern, Target
+from mod_progress.gateway.static import Index, Static
+from mod_progress.gateway.uploads import StoreUploads
+from mod_progress.options import check_methods
+
+ACTIONS = Table[Callable[[Draft, Argument], Action]]()
+OPTIONS = Table[Callable[[Argument], Action]]()
+
+#: The statuses of final responses (RFC 9110, section 15).
+_STATUSES = range(200, 600)
+
+#: How a redirect's target starts, and what of the request's URL it replaces then.
+_TARGETS = {"./": Target.SIBLING, "/": Target.PATH, "?": Target.QUERY}
+
+
+@OPTIONS.add("progress.methods", "mod_progress")
+def _methods(argument: Argument) -> Action:
+    methods = [item.check(check_methods) for item in argument.items()]
+    return SetOptions(methods=frozenset().union(*methods))
+
+
+@OPTIONS.add("progress.debug", "mod_progress")
+def _debug(argument: Argument) -> Action:
+    return SetOptions(debug=argument.flag())
+
+
+@OPTIONS.add("io.buffer_request_body")
+@OPTIONS.add("buffer_request_body")
+def _buffer_request_body(argument: Argument) -> Action:
+    return BufferRequestBody(argument.flag())
+
+
+def _without_argument(name: str, action: Action, module: str = "") -> None:
+    def make(draft: Draft, argument: Argument) -> Action:
+        argument.nothing()
+        return action
+
+    ACTIONS.add(name, module)(make)
+
+
+_without_argument("progress.track", Track(), "mod_progress")
+_without_argument("access.deny", Deny(), "mod_access")
+_without_argument("static", Static())
+
+
+@ACTIONS.add("progress.show", "mod_progress")
+def _show(draft: Draft, argument: Argument) -> Action:
+    form = JSON if argument.value is None else FORMATS[argument.choice(FORMATS)]
+    return Show(form)
+
+
+@ACTIONS.add("upload.store", "mod_progress")
+def _store_uploads(draft: Draft, argument: Argument) -> Action:
+    return StoreUploads(argument.path("the path of a directory"))
+
+
+@ACTIONS.add("proxy", "mod_proxy")
+def _proxy(draft: Draft, argument: Argument) -> Action:
+    takes = '"host:port" or "unix:/path"'
+    address = argument.string(takes)
+    try:
+        return Proxy(draft.upstream(address))
+    except ValueError:
+        raise ConfigError(f"proxy takes {takes}, not '{address}'", argument.place) from None
+
+
+@ACTIONS.add("docroot")
+def _docroot(draft: Draft, argument: Argument) -> Action:
+    takes = "the path of a directory"
+    directory = argument.pattern(takes).constant
+    if not directory or b"\0" in directory:
+        raise ConfigError(f"docroot takes {takes}, the same for all requests", argument.place)
+    return Docroot(directory.decode("utf-8", "surrogateescape"))
+
+
+@ACTIONS.add("index")
+def _index(draft: Draft, argument: Argument) -> Action:
+    return Index(tuple(item.path("names of files") for item in argument.items()))
+
+
+@ACTIONS.add("respond")
+def _respond(draft: Draft, argument: Argument) -> Action:
+    takes = 'a status, a text, or both: 404 => "text"'
+    first, *rest = argument.inner_items()
+    if argument.value is None:
+        return Respond(200)
+    status, text = 200, Pattern(())
+    if isinstance(first.value, bytes):
+        rest = [first, *rest]
+    else:
+        status = first.integer(takes)
+        if status not in _STATUSES:
+            message = f"respond takes a status from 200 to 599, not {status}"
+            raise ConfigError(message, first.place)
+    if len(rest) > 1:
+        raise argument.refuse(takes)
+    for argument in rest:
+        text = argument.pattern(takes)
+    body = text.constant
+    return RespondPattern(status, text) if body is None else Respond(status, body)
+
+
+@ACTIONS.add("redirect", "mod_redirect")
+def _redirect(draft: Draft, argument: Argument) -> Action:
+    items = argument.inner_items()
+    if len(items) == 1:
+        return Redirect((_redirect_rule(items[0]),))
+    if len(items) == 2 and all(isinstance(item.value, bytes) for item in items):
+        return Redirect((_redirect_rule(items[1], items[0]),))
+    pairs = argument.pairs('a URL, "expression" => "URL", or a list of those')
+    return Redirect(tuple(_redirect_rule(target, expression) for expression, target in pairs))
+
+
+def _redirect_rule(target: Argument, expression: Argument | None = None) -> RedirectRule:
+    text = target.string('a URL, "expression" => "URL", or a list of those')
+    start = next(filter(text.startswith, _TARGETS), "")
+    pattern = target.pattern(skip=len("./") if start == "./" else 0)
+    return RedirectRule(
+        pattern,
+        _TARGETS.get(start, Target.URL),
+        expression.expression() if expression else None,
+    )

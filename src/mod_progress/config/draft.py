@@ -1,0 +1,55 @@
+"""What the setup of a configuration has said so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from mod_progress.gateway.actions import Action, Sequence, SetOptions
+from mod_progress.gateway.site import AccessLog, Site
+from mod_progress.gateway.static import Static
+from mod_progress.gateway.upstream import Upstream
+
+
+@dataclass(slots=True)
+class Draft:
+    """A site in the making: the directives of setup write to it, one after the other."""
+
+    site: Site = field(default_factory=lambda: Site(action=Sequence(())))
+    modules: set[str] = field(default_factory=set)
+    access_log_form: str = "combined"
+    #: Options of which only actions know; they are set before all else.
+    _defaults: list[Action] = field(default_factory=list)
+    _upstreams: dict[str, Upstream] = field(default_factory=dict)
+
+    def set_default(self, option: Action) -> None:
+        """Let an option hold for all requests, as long as no action sets it anew."""
+        if isinstance(option, SetOptions):
+            self.site = replace(self.site, options=option.over(self.site.options))
+        else:
+            self._defaults.append(option)
+
+    def upstream(self, address: str) -> Upstream:
+        """Return the backend; all that name one address share its connections."""
+        if address not in self._upstreams:
+            self._upstreams[address] = Upstream(address)
+        return self._upstreams[address]
+
+    def finish(self, action: Action) -> Site:
+        """Return the site whose requests run through ``action``.
+
+        As in the original, what nothing else answers is a file below the docroot.
+        """
+        log = self.site.access_log
+        if log is not None:
+            log = AccessLog(log.path, self.access_log_form)
+        action = in_order((*self._defaults, action, Static()))
+        return replace(self.site, action=action, access_log=log)
+
+
+def in_order(actions: Iterable[Action]) -> Action:
+    """Return one action that runs all of them, without a sequence in a sequence."""
+    flat: list[Action] = []
+    for action in actions:
+        flat += action.actions if isinstance(action, Sequence) else (action,)
+    return flat[0] if len(flat) == 1 else Sequence(tuple(flat))

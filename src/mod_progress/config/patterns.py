@@ -1,0 +1,80 @@
+"""The syntax of patterns and of regular expressions, which are strings to the language."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import AnyStr
+
+from mod_progress.config.errors import Fault, nearest
+from mod_progress.gateway import conditions, patterns
+from mod_progress.gateway.conditions import Search, Variable
+from mod_progress.gateway.patterns import Part, Pattern
+
+_PARTS = re.compile(
+    r"""
+    (?P<text> [^\\$%]+ )
+    | \\ (?P<escaped> [\\?$%] )
+    | \$ (?P<capture> [0-9] )
+    | % (?P<outer> [0-9] )
+    | %\{ (?P<encoded> enc: )? (?P<name> [^\[\]{}]* ) (?: \[ (?P<key> [^\[\]{}]+ ) \] )? \}
+    """,
+    re.VERBOSE,
+)
+
+_REQUEST = ("request.", "req.")
+
+
+def parse_pattern(text: str, searches: Sequence[Search]) -> Pattern:
+    """Return the pattern; ``searches`` is what ``%1`` looks into, in that order."""
+    parts: list[bytes | Part] = []
+    end = 0
+    while end < len(text):
+        match = _PARTS.match(text, end)
+        if match is None:
+            takes = r"one of %0 to %9, $0 to $9, %{req.path}, %{enc:req.path}, \%, \$, \? and \\"
+            raise Fault(f"expected {takes} in the pattern, at '{text[end:]}'")
+        parts.append(_part(match, searches))
+        end = match.end()
+    return Pattern(tuple(parts))
+
+
+def _part(match: re.Match[str], searches: Sequence[Search]) -> bytes | Part:
+    if match["capture"]:
+        return patterns.capture(int(match["capture"]))
+    if match["outer"]:
+        return patterns.outer_capture(int(match["outer"]), searches)
+    if match["name"] is not None:
+        key = None if match["key"] is None else patterns.to_bytes(match["key"])
+        part = patterns.variable(find_variable(match["name"], key).read)
+        return patterns.encoded(part) if match["encoded"] else part
+    return patterns.to_bytes(match["text"] or match["escaped"])
+
+
+def find_variable(name: str, key: bytes | None) -> Variable:
+    """Return the condition variable; ``key`` is what stands in brackets behind its name."""
+    prefix = next(filter(name.startswith, _REQUEST), _REQUEST[0])
+    short = name.removeprefix(prefix)
+    if short == "header" and name != short:
+        if key is None:
+            raise Fault(f'{name} needs the name of a header field: {name}["Referer"]')
+        return conditions.header(key)
+    known = conditions.VARIABLES
+    if short == name or short not in known:
+        names = [prefix + known_name for known_name in (*known, "header")]
+        raise Fault(f"unknown condition variable '{name}'", nearest(name, names))
+    if key is not None:
+        raise Fault(f"{name} takes nothing in brackets")
+    return known[short]
+
+
+def compile_expression(text: AnyStr) -> re.Pattern[AnyStr]:
+    """Return the regular expression, in Python's syntax; its classes are those of ASCII."""
+    try:
+        with warnings.catch_warnings():
+            # What Python may come to read otherwise, such as POSIX classes.
+            warnings.simplefilter("error")
+            return re.compile(text, re.ASCII)
+    except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
+        raise Fault(f"bad regular expression: {error}") from None

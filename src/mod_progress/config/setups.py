@@ -1,0 +1,158 @@
+"""The directives of setup: they say once how the gateway runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
+
+from mod_progress.config.argument import Argument
+from mod_progress.config.conditions import parse_network
+from mod_progress.config.directives import MODULES, Table
+from mod_progress.config.draft import Draft
+from mod_progress.config.errors import ConfigError, nearest
+from mod_progress.config.evaluation import faults_at
+from mod_progress.gateway.limits import Limits
+from mod_progress.gateway.listening import ListenError, tls_context
+from mod_progress.gateway.site import AccessLog, Listener, Tls
+from mod_progress.options import check_ttl
+from mod_progress.stores import open_store
+
+SETUPS = Table[Callable[[Draft, Argument], None]]()
+
+_ADDRESS = re.compile(r"(\*|\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?").fullmatch
+_HTTP, _HTTPS = 80, 443
+
+#: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.
+_ZERO_LIMITS = frozenset(
+    "body_size body_least_rate idle_time upstream_idle pipelined_size linger_time linger_size"
+    " drain_time".split()
+)
+
+#: Directives of the original that mean limits of ours.
+_LIMIT_NAMES = {
+    "io.timeout": ("body_idle_time", "upstream_send_time", "upstream_read_time"),
+    "keepalive.timeout": ("idle_time",),
+}
+
+
+@SETUPS.add("module_load")
+def _module_load(draft: Draft, argument: Argument) -> None:
+    # A name that is nearly right counts as loaded, so that it is one error and not many.
+    strings = [item.string() for item in argument.items() if isinstance(item.value, bytes)]
+    draft.modules.update(nearest(name, MODULES) for name in strings)
+    for item in argument.items():
+        name = item.string("the name of a module")
+        if name not in MODULES:
+            message = f"there is no module '{name}'; there are {', '.join(MODULES)}"
+            raise ConfigError(message, item.place, hint=nearest(name, MODULES))
+
+
+@SETUPS.add("listen")
+def _listen(draft: Draft, argument: Argument) -> None:
+    for item in argument.items():
+        _listen_on(draft, item, _HTTP)
+
+
+def _listen_on(draft: Draft, argument: Argument, port: int, tls: Tls | None = None) -> None:
+    address = _address(argument, port)
+    if address in (listener.address for listener in draft.site.listeners):
+        raise ConfigError(f"{address} is listened on already", argument.place)
+    draft.site = replace(draft.site, listeners=(*draft.site.listeners, Listener(address, tls)))
+
+
+def _address(argument: Argument, port: int) -> str:
+    """Return the address to listen on, with its port."""
+    takes = 'an address such as "127.0.0.1:8080", "[::1]:80", "*:80" or "unix:/path"'
+    address = argument.string(takes)
+    if address.startswith("unix:/"):
+        return address
+    match = _ADDRESS(address)
+    if match is None or int(match[2] or 0) > 65535:
+        raise ConfigError(f"{argument.directive} takes {takes}, not '{address}'", argument.place)
+    return f"{match[1]}:{match[2] or port}"
+
+
+@SETUPS.add("openssl", "mod_openssl")
+def _openssl(draft: Draft, argument: Argument) -> None:
+    takes = '["listen" => "address", "pemfile" => "path"]'
+    given: dict[str, list[Argument]] = {"listen": [], "pemfile": [], "privkey": []}
+    for key, value in argument.pairs(takes):
+        name = key.string("names of settings")
+        if name not in given:
+            message = f"openssl takes {', '.join(given)}, not '{name}'"
+            raise ConfigError(message, key.place, hint=nearest(name, given))
+        given[name].append(value)
+    if not given["listen"] or not given["pemfile"]:
+        raise argument.refuse(takes)
+    pemfile = given["pemfile"][-1]
+    tls = _tls(pemfile, given["privkey"][-1] if given["privkey"] else None)
+    try:
+        tls_context(tls)
+    except ListenError as error:
+        raise ConfigError(str(error), pemfile.place) from None
+    for address in given["listen"]:
+        _listen_on(draft, address, _HTTPS, tls)
+
+
+def _tls(pemfile: Argument, privkey: Argument | None) -> Tls:
+    """Return the certificate and its key, which may be in one file, as in the original."""
+    takes = 'a path, or ["cert" => "path", "key" => "path"]'
+    if isinstance(pemfile.value, tuple):
+        paths = {key.string(takes): value.path() for key, value in pemfile.pairs(takes)}
+        if paths.keys() != {"cert", "key"}:
+            raise pemfile.refuse(takes)
+        return Tls(paths["cert"], paths["key"])
+    certificate = pemfile.path(takes)
+    return Tls(certificate, privkey.path() if privkey else certificate)
+
+
+@SETUPS.add("workers")
+def _workers(draft: Draft, argument: Argument) -> None:
+    draft.site = replace(draft.site, workers=argument.integer("a number of processes", least=1))
+
+
+@SETUPS.add("progress.ttl", "mod_progress")
+def _ttl(draft: Draft, argument: Argument) -> None:
+    ttl = argument.check(check_ttl)
+    draft.site = replace(draft.site, options=replace(draft.site.options, ttl=ttl))
+
+
+@SETUPS.add("progress.store", "mod_progress")
+def _store(draft: Draft, argument: Argument) -> None:
+    store = argument.string('"local", "local:NAME", "memory" or "redis://…"')
+    argument.check(lambda _: open_store(store).close())
+    draft.site = replace(draft.site, store=store)
+
+
+@SETUPS.add("accesslog", "mod_accesslog")
+def _access_log(draft: Draft, argument: Argument) -> None:
+    draft.site = replace(draft.site, access_log=AccessLog(argument.path()))
+
+
+@SETUPS.add("accesslog.format", "mod_accesslog")
+def _access_log_format(draft: Draft, argument: Argument) -> None:
+    draft.access_log_form = argument.choice(("combined", "json"))
+
+
+@SETUPS.add("forwarded.trust")
+def _trust(draft: Draft, argument: Argument) -> None:
+    networks = []
+    for item in argument.items():
+        with faults_at(item.place):
+            networks.append(parse_network(item.string("addresses and networks")))
+    draft.site = replace(draft.site, trusted=(*draft.site.trusted, *networks))
+
+
+def _limit(names: tuple[str, ...], draft: Draft, argument: Argument) -> None:
+    least = 0 if _ZERO_LIMITS.issuperset(names) else 1
+    value = argument.integer(least=least)
+    limits = replace(draft.site.limits, **dict.fromkeys(names, value))
+    draft.site = replace(draft.site, limits=limits)
+
+
+for _name in (each.name for each in fields(Limits)):
+    SETUPS.add(f"limits.{_name}")(partial(_limit, (_name,)))
+for _name, _limits in _LIMIT_NAMES.items():
+    SETUPS.add(_name)(partial(_limit, _limits))
