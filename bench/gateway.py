@@ -21,6 +21,7 @@ from pathlib import Path
 import report
 from measurements import DIRECT, MEASUREMENTS, Bench, measure
 from report import Results
+
 from servers import FAILURES, KINDS, Server
 
 HERE = Path(__file__).parent

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import processes
 from report import Cell
+
 from servers import Server, ServerError, running
 
 #: The name of the measurement without a server: how fast the load generator and the backend are.

@@ -10,6 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 import chart
+
 from servers import KINDS, version
 
 #: What was measured, by its unit; empty where it failed.

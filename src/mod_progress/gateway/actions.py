@@ -192,17 +192,6 @@ class Deny(Answering):
 
 
 @dataclass(frozen=True, slots=True)
-class BufferRequestBody:
-    """Says whether the whole request body is read before an upstream hears of it."""
-
-    wanted: bool
-
-    def __call__(self, exchange: Exchange) -> None:
-        """Set it for this request."""
-        exchange.buffer_request_body = self.wanted
-
-
-@dataclass(frozen=True, slots=True)
 class Docroot:
     """Says below which directory the files of the request's path are."""
 

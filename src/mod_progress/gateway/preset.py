@@ -1,0 +1,51 @@
+"""The sites that need no configuration file: what the flags of the command line mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from mod_progress.gateway.actions import (
+    Action,
+    Docroot,
+    If,
+    Proxy,
+    Sequence,
+    SetOptions,
+    Show,
+    Track,
+)
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.static import Index, Static
+from mod_progress.gateway.uploads import StoreUploads
+from mod_progress.gateway.upstream import Upstream
+
+#: Where the embedded page sends its files, and asks for their progress.
+UPLOAD_PATH = "/upload"
+SHOW_PATH = "/progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Whether a request's path is a given one, or below it."""
+
+    path: str
+
+    def __call__(self, exchange: Exchange) -> bool:
+        """Compare whole segments."""
+        path = exchange.request.path
+        return path == self.path or path.startswith(self.path.rstrip("/") + "/")
+
+
+def proxying(upstream: Upstream, track: str = "/", show: str = SHOW_PATH) -> Action:
+    """Return what ``--proxy`` means: a backend's uploads below ``track`` are tracked."""
+    return If(Below(show), Show(), Sequence((If(Below(track), Track()), Proxy(upstream))))
+
+
+def storing(directory: str, track: str = UPLOAD_PATH, show: str = SHOW_PATH) -> Action:
+    """Return what ``--store`` means: the page, and its uploads saved in ``directory``."""
+    uploads = Sequence(
+        (SetOptions(methods=frozenset({"POST", "PUT"})), Track(), StoreUploads(directory))
+    )
+    page = Sequence((Docroot(str(files("mod_progress") / "web")), Index(("index.html",)), Static()))
+    return If(Below(show), Show(), If(Below(track), uploads, page))
