@@ -110,9 +110,7 @@ def serve(
     supervisor.run()
 
 
-def _preset(
-    proxy: str | None, store: str | None, track: str | None, show: str | None
-) -> Action:
+def _preset(proxy: str | None, store: str | None, track: str | None, show: str | None) -> Action:
     for name, path in (("--track", track), ("--show", show)):
         if path is not None and not path.startswith("/"):
             _fail(f"{name} {path}: a path starts with /", 2)

@@ -9,6 +9,7 @@ from config_client import Client
 
 from mod_progress import __version__
 from mod_progress.config import check, load
+from mod_progress.config.compiler import DEEPEST_INCLUDE
 from mod_progress.gateway.actions import Docroot, If, Respond, Sequence
 from mod_progress.gateway.site import Site
 from mod_progress.gateway.static import Static
@@ -140,7 +141,9 @@ def test_files_that_include_each_other_endlessly_deep_are_an_error(tmp_path: Pat
     for number in range(500):
         (tmp_path / f"{number}.conf").write_text(f'include "{number + 1}.conf";')
     (error,) = check(tmp_path / "0.conf")
-    assert str(error) == f"{tmp_path}/0.conf: files and blocks are too deep within each other"
+    last = tmp_path / f"{DEEPEST_INCLUDE - 1}.conf"
+    message = f"{last}:1:9: more than {DEEPEST_INCLUDE} files are within each other here"
+    assert str(error).splitlines()[0] == message
 
 
 def test_errors_of_a_file_that_is_included_twice_are_told_once(tmp_path: Path) -> None:

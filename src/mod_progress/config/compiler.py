@@ -24,6 +24,9 @@ from mod_progress.config.values import Actions, Value, type_of
 from mod_progress.gateway.actions import Action, Choose, Condition, If
 from mod_progress.gateway.conditions import Search
 
+#: Files that may be within each other: many times what a site's layout needs.
+DEEPEST_INCLUDE = 16
+
 _KEYWORDS = ("else", "if", "include", "setup")
 
 
@@ -52,6 +55,8 @@ class Compiler:
         if path.resolve() in (file.resolve() for file in context.files):
             chain = " includes ".join(map(str, (*context.files, path)))
             raise Fault(f"a file includes itself: {chain}")
+        if len(context.files) == DEEPEST_INCLUDE:
+            raise Fault(f"more than {DEEPEST_INCLUDE} files are within each other here")
         self._sources.append(source)
         block, errors = parse(source)
         self._errors += errors

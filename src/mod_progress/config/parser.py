@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lark import Token, UnexpectedToken
+from lark.exceptions import VisitError
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from mod_progress.config import tree
@@ -35,11 +36,18 @@ def parse(source: Source) -> tuple[tree.Block, list[ConfigError]]:
     tokens.append(Token(END, "", end, end_pos=end))
     while len(errors) <= MOST_ERRORS:
         try:
-            return Builder(source).transform(_feed(tokens)), errors
+            return _build(source, _feed(tokens)), errors
         except Stuck as stuck:
             errors += stuck.errors(source)
             tokens = stuck.repaired()
     return tree.Block(Place(source, 0, 0), ()), errors
+
+
+def _build(source: Source, fed: Any) -> tree.Block:
+    try:
+        return Builder(source).transform(fed)
+    except VisitError as error:
+        raise error.orig_exc from None  # as it was before lark wrapped it
 
 
 def _too_deep(tokens: Sequence[Token]) -> Token | None:
