@@ -179,12 +179,14 @@ class Publisher:
         now = time.monotonic()
         batch = self._absorb(news, now)
         if self._closing:
+            self._closing = False
             self._last_words(now)
-        elif now >= self._next_look:
+            return False
+        if now >= self._next_look:
             self._look(now)
         elif batch and not self._away:
             self._publish(batch, now)
-        return not self._closing and (busy or bool(news))
+        return busy or bool(news)
 
     def _wait(self, seconds: float) -> list[tuple[Transfer, int]]:
         """Return what was told, as soon as there is something, gathering what follows it."""
@@ -289,7 +291,6 @@ class Publisher:
             self._publish(batch, now)
         self._running.clear()
         self._ended.clear()
-        self._closing = False
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
