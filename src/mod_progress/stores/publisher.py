@@ -207,14 +207,16 @@ class Publisher:
             now = time.monotonic()
             self._absorb(now)
             if self._closing:
+                self._closing = False
                 self._last_words(now)
-            elif now >= self._next_look:
+                return False
+            if now >= self._next_look:
                 self._look(now)
             elif self._fresh and not self._away:
                 fresh = self._fresh.values()
                 self._publish([(tracked, tracked.transfer.snapshot()) for tracked in fresh], now)
             self._fresh.clear()
-        return not self._closing and (busy or told)
+        return busy or told
 
     def _wait(self, seconds: float) -> bool:
         """Wait until something is told, and a little for what follows it; tell if it was."""
@@ -279,10 +281,10 @@ class Publisher:
         """Write a batch; tell whether the store took it."""
         ttl = self._table.ttl
         try:
-            displaced = self._store.publish(
+            outcome = self._store.publish(
                 [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch]
             )
-            if self._away:
+            if self._away or outcome.emptied:
                 self._repeat_ends()
         except StoreError:
             self._away = True
@@ -296,14 +298,14 @@ class Publisher:
                 identifier = tracked.transfer.identifier
                 self._ended.pop(identifier, None)
                 self._settle(identifier, tracked.transfer)
-        for identifier in displaced:
+        for identifier in outcome.displaced:
             lost = self._running.pop(identifier, None)
             if lost is not None:
                 self._table.release(lost.transfer)
         return True
 
     def _repeat_ends(self) -> None:
-        """Publish again what is finished: the store may have lost it while it was away."""
+        """Publish again what is finished: the store may have lost it."""
         self._store.publish(
             [
                 # A start before all others displaces none.
@@ -322,7 +324,6 @@ class Publisher:
             self._publish(batch, now)
         self._running.clear()
         self._ended.clear()
-        self._closing = False
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
