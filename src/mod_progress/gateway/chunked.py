@@ -34,7 +34,17 @@ def encode_chunk(data: bytes) -> bytes:
 class ChunkedDecoder:
     """Takes the chunked coding off: extensions and trailers are checked, then dropped."""
 
-    __slots__ = ("_at", "_data", "_extensions", "_left", "_step", "_trailers", "finished", "rest")
+    __slots__ = (
+        "_at",
+        "_data",
+        "_extensions",
+        "_left",
+        "_refusal",
+        "_step",
+        "_trailers",
+        "finished",
+        "rest",
+    )
 
     def __init__(self) -> None:
         #: Whether the whole body was seen.
@@ -48,13 +58,21 @@ class ChunkedDecoder:
         self._extensions = 0
         self._trailers = 0
         self._step = self._size
+        # Broken framing stays broken: nothing after it can be told apart.
+        self._refusal: Refusal | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in ``data``; raises `Refusal` (400) for a broken framing."""
+        """Return the body's bytes in ``data``; raises `Refusal` (400) for broken framing."""
+        if self._refusal is not None:
+            raise self._refusal
         self._data += data
         pieces: list[bytes] = []
-        while not self.finished and self._step(pieces):
-            pass
+        try:
+            while not self.finished and self._step(pieces):
+                pass
+        except Refusal as refusal:
+            self._refusal = refusal
+            raise
         remainder, self._data, self._at = self._data[self._at :], b"", 0
         if self.finished:
             self.rest = remainder

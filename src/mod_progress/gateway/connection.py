@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import struct
-import termios
+import re
 from collections import deque
 from collections.abc import Awaitable
 from functools import cached_property
@@ -23,6 +21,7 @@ from mod_progress.gateway.message import (
     reason_phrase,
     response_head,
 )
+from mod_progress.gateway.patience import Patience
 from mod_progress.gateway.poll import Poll
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
 from mod_progress.transfer import Transfer
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mod_progress.gateway")
 
-# What an ioctl that tells one number writes into.
-_NUMBER = struct.Struct("i")
+#: RFC 9112, section 2.2: empty lines before a request are ignored.
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+").match
 
 
 class _NotFound:
@@ -56,6 +55,7 @@ class Connection(Stream):
         self.limits = worker.site.limits
         self.scheme = scheme
         self.read_time = self.write_time = self.limits.body_idle_time
+        self.most_buffered = self.limits.pipelined_size
         #: The client's address and ours; ("", -1) on a Unix socket.
         self.peer: tuple[str, int] = ("", -1)
         self.local: tuple[str, int] = ("", -1)
@@ -63,6 +63,10 @@ class Connection(Stream):
         self._task: asyncio.Task[None] | None = None
         # How much of the buffer is known to hold no end of a head.
         self._scanned = 0
+        # Whether the time for a head runs: from its first byte on.
+        self._head_begun = False
+        # How long the client may still keep us waiting for a body, where there is a least rate.
+        self._patience: Patience | None = None
         # Once the last response is handed over: bytes that may still come before we close.
         self._lingering: int | None = None
         # The last question how far a transfer is, and the very bytes that asked it: who polls asks
@@ -106,15 +110,24 @@ class Connection(Stream):
         """Close where nothing is left to answer; else answer it first (RFC 9112, section 9.6)."""
         half_open = super().eof_received()
         self.acknowledge()
-        if self._exchange is None:
-            self.close()
+        self._close_if_ended()
         return half_open
 
     def resume_writing(self) -> None:
         """Go on with what was pipelined while the client did not read."""
         super().resume_writing()
-        if self._exchange is None and self.buffer:
+        if self._exchange is None:
             self._advance()
+            self._close_if_ended()
+
+    def _close_if_ended(self) -> None:
+        """Close where the client will send nothing more and nothing is left to answer."""
+        if self.ended and self._exchange is None and self._room is None:
+            self.close()
+
+    def reset(self) -> None:
+        """The client is gone: what is done for it ends."""
+        self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Stop what serves this client: nothing goes on for nobody."""
@@ -132,7 +145,7 @@ class Connection(Stream):
         """The client was silent for too long."""
         if self._exchange is not None:
             super().read_expired()
-        elif self._lingering is None and self.buffer:
+        elif self._lingering is None and self._head_begun and self._room is None:
             self._refuse(Refusal(408, "the request's head did not come in time"))
         else:
             self.close()
@@ -160,20 +173,26 @@ class Connection(Stream):
     def _take_head(self) -> bytes | None:
         """Take one whole head off the buffer; raises `Refusal` as early as it cannot become one."""
         if self.buffer[:1] == b"\r":
-            # RFC 9112, section 2.2: an empty line before a request is ignored.
-            self.buffer = self.buffer.removeprefix(b"\r\n")
+            self.buffer = self.buffer[_EMPTY_LINES(self.buffer).end() :]  # type: ignore[union-attr]
         end = self.buffer.find(HEAD_END, self._scanned) + len(HEAD_END)
         if end >= len(HEAD_END):
             self._scanned = 0
+            self._head_begun = False
             self.read_deadline = NEVER
-            if end > self.limits.head_size:
-                raise Refusal(431, "the head is too large")
             return self.take(end)
         check_incomplete(self.buffer, self._scanned, self.worker.head_limits)
-        if not self._scanned:
-            self.read_deadline = self.loop.time() + self.limits.head_time
         self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
+        self._wait_for_head()
         return None
+
+    def _wait_for_head(self) -> None:
+        """Wait for the rest of a head, so long as one may take from its first byte to its end."""
+        self.resume_reading()
+        if self.ended:
+            self.close()
+        elif not self._head_begun:
+            self._head_begun = True
+            self.read_deadline = self.loop.time() + self.limits.head_time
 
     def _body(self, request: RequestHead) -> Body:
         limit = self.limits.body_size
@@ -252,7 +271,7 @@ class Connection(Stream):
 
     def _settle(self, exchange: Exchange) -> None:
         """Settle the transfer; then the next request, or the end."""
-        self._exchange = None
+        self._exchange = self._patience = None
         if self.worker.access_log is not None:
             self.worker.access_log.write(exchange)
         if not exchange.finished:
@@ -269,8 +288,8 @@ class Connection(Stream):
             if isinstance(exchange.handler, Poll) and exchange.repeatable:
                 self._poll = exchange.handler
             self.resume_reading()
-            if self.ended and not self.buffer:
-                self.close()
+            if not self.buffer:
+                self._close_if_ended()
         else:
             self._linger()
 
@@ -306,15 +325,26 @@ class Connection(Stream):
         if self._lingering < 0:
             self.close()
 
-    # What the client has.
+    # How long the client may take.
 
-    def unacknowledged(self) -> int:
-        """Return how many of the bytes that were handed over the client has not acknowledged."""
-        if self.lost:
-            return 0
-        # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
-        queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
-        return int(_NUMBER.unpack(queued)[0]) + self.transport.get_write_buffer_size()
+    def expect_bytes(self) -> None:
+        """Give the client its time, as long as its body keeps up the least rate."""
+        exchange = self._exchange
+        if not self.limits.body_least_rate or exchange is None or exchange.body.finished:
+            super().expect_bytes()
+        else:
+            if self._patience is None:
+                self._patience = Patience(self.read_time, self.limits.body_least_rate)
+            received = exchange.transfer.received
+            self.read_deadline = self._patience.begin(self.loop.time(), received)
+
+    def expect_no_bytes(self) -> None:
+        """The client has sent some, or has not."""
+        super().expect_no_bytes()
+        if self._patience is not None:
+            self._patience.end(self.loop.time())
+
+    # What the client has.
 
     def acknowledge(self) -> None:
         """Settle the transfers whose last byte the client has."""
@@ -325,6 +355,14 @@ class Connection(Stream):
                 return
             self._unsettled.popleft()
             transfer.delivered()
+
+    @cached_property
+    def authority(self) -> bytes:
+        """The address that the client reached us by, as a Host names one."""
+        address, port = self.local
+        if not address:
+            return b"localhost"  # a Unix socket
+        return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
 
     @cached_property
     def forwarded_lines(self) -> bytes:

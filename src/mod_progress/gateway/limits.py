@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from mod_progress.gateway.message import HeadLimits
 
@@ -46,6 +46,12 @@ class Limits:
     linger_size: int = 64 * 1024**2
     #: At SIGTERM or a reload: what is in flight has so long to finish.
     drain_time: float = 3600.0
+
+    @property
+    def tick(self) -> float:
+        """How often the deadlines are looked at: a second is exact enough, but for short ones."""
+        times = [value for name, value in asdict(self).items() if name.endswith("_time") and value]
+        return float(min(1.0, min(times) / 4))
 
     @property
     def head(self) -> HeadLimits:

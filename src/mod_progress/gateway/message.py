@@ -267,6 +267,8 @@ def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
 
 
 def _parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
+    if len(head) > limits.size:
+        raise Refusal(502, "the upstream's head is too large")
     match = _RESPONSE(head)
     if match is None:
         raise Refusal(502, "the upstream's answer is not HTTP/1.1")
@@ -296,6 +298,14 @@ def check_incomplete(head: bytes, start: int, limits: HeadLimits) -> None:
         raise Refusal(414, "the request target is too long")
     if len(head) > limits.size:
         raise Refusal(431, "the head is too large")
+
+
+def check_incomplete_response(head: bytes, start: int, limits: HeadLimits) -> None:
+    """Refuse early what cannot become a response's head; raises `Refusal` (502)."""
+    if FORBIDDEN(head, start) or head[:7] != b"HTTP/1."[: len(head)]:
+        raise Refusal(502, "the upstream's answer is not HTTP/1.1")
+    if len(head) > limits.size:
+        raise Refusal(502, "the upstream's head is too large")
 
 
 def _check_line(target: bytes, major: bytes, limits: HeadLimits) -> None:

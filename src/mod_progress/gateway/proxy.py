@@ -16,9 +16,9 @@ from mod_progress.gateway.message import (
     ResponseHead,
     end_to_end,
     parse_response,
-    request_head,
     response_head,
 )
+from mod_progress.gateway.onward import VIA, next_protocol, onward_head
 from mod_progress.gateway.relay import relay
 from mod_progress.gateway.spool import spooled
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
@@ -26,14 +26,6 @@ from mod_progress.gateway.upstream import Upstream, UpstreamConnection
 
 #: Methods that may be sent twice (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
-
-#: Protocols that a connection may switch to.
-_TUNNELLED = frozenset({b"websocket"})
-
-_VIA = b"Via: 1.1 mod_progress\r\n"
-
-#: Fields of the request that the gateway always writes itself.
-_REWRITTEN = frozenset({b"host", b"content-length", b"expect"})
 
 
 class _Stale(Exception):
@@ -45,16 +37,16 @@ def proxy(exchange: Exchange, backend: Upstream) -> Awaitable[None] | None:
 
     Returns None where no task is needed: the exchange is concluded when the answer has come.
     """
-    if backend.idle and _is_here(exchange):
-        _Quick(exchange, backend.take_idle())
+    if backend.idle and _is_here(exchange) and (upstream := backend.take_idle()) is not None:
+        _Quick(exchange, upstream)
         return None
     return _serve(exchange, backend)
 
 
 async def _serve(exchange: Exchange, backend: Upstream) -> None:
     if exchange.buffer_request_body and not exchange.body.finished:
-        async with spooled(exchange) as body:
-            await _ask(exchange, backend, body)
+        async with spooled(exchange) as whole:
+            await _ask(exchange, backend, whole)
     else:
         await _ask(exchange, backend)
 
@@ -62,12 +54,10 @@ async def _serve(exchange: Exchange, backend: Upstream) -> None:
 async def _ask(exchange: Exchange, backend: Upstream, whole: Body | None = None) -> None:
     """Ask the backend; ``whole`` is the request's body where it was held back until it was so."""
     worker = exchange.connection.worker
-    upstream = await backend.connect(worker)
     try:
-        await _receive(exchange, upstream, _send(exchange, upstream, whole))
+        await _pass(exchange, await backend.connect(worker), whole)
     except _Stale:
-        upstream = await backend.connect(worker, fresh=True)
-        await _receive(exchange, upstream, _send(exchange, upstream, whole))
+        await _pass(exchange, await backend.connect(worker, fresh=True), whole)
 
 
 def _is_here(exchange: Exchange) -> bool:
@@ -107,7 +97,7 @@ class _Quick:
         self._detach()
         _start(exchange, response, data[end:])
         exchange.finish()
-        upstream.release() if response.keep_alive else upstream.close()
+        upstream.release() if _reusable(exchange, response) else upstream.close()
         exchange.connection.conclude(exchange)
 
     def go_the_long_way(self) -> None:
@@ -137,9 +127,7 @@ class _Quick:
         try:
             await _receive(exchange, upstream, None)
         except _Stale:
-            backend = upstream.upstream
-            again = await backend.connect(upstream.worker, fresh=True)
-            await _receive(exchange, again, _send(exchange, again))
+            await _pass(exchange, await upstream.upstream.connect(upstream.worker, fresh=True))
 
 
 def _size(exchange: Exchange, response: ResponseHead) -> int:
@@ -151,39 +139,62 @@ def _size(exchange: Exchange, response: ResponseHead) -> int:
     return response.content_length
 
 
+async def _pass(
+    exchange: Exchange, upstream: UpstreamConnection, whole: Body | None = None
+) -> None:
+    """Send the request, and relay the answer."""
+    try:
+        sending = _send(exchange, upstream, whole)
+    except (Cut, Refusal) as error:
+        upstream.abort()
+        raise _cause(exchange, upstream, None, error) from None
+    await _receive(exchange, upstream, sending)
+
+
 async def _receive(
     exchange: Exchange, upstream: UpstreamConnection, sending: asyncio.Task[None] | None
 ) -> None:
     """Relay the answer; the backend may give it before it has the whole request."""
-    reusable = False
+    leave = upstream.abort
     try:
         response = await _final_response(exchange, upstream)
         if response.status == 101:
             await _tunnel(exchange, upstream, response)
+            leave = upstream.close
             return
-        body = _response_body(exchange, upstream, response)
-        await _answer(exchange, response, body)
-        sent = exchange.body.finished and (sending is None or sending.done())
-        reusable = sent and response.keep_alive and not isinstance(body, UntilCloseBody)
+        await _answer(exchange, response, _response_body(exchange, upstream, response))
+        if exchange.body.finished and (sending is None or sending.done()):
+            leave = upstream.release if _reusable(exchange, response) else upstream.close
     except (Cut, Refusal) as error:
         raise _cause(exchange, upstream, sending, error) from None
     finally:
         if sending is not None:
             sending.cancel()
-        upstream.release() if reusable else upstream.abort()
+        leave()
+
+
+def _reusable(exchange: Exchange, response: ResponseHead) -> bool:
+    """Whether the upstream's next bytes are sure to be its next response.
+
+    Where an answer announces a body that it may not have (to HEAD, a 204, a 304), a backend may
+    send it all the same, and later than we can know of.
+    """
+    announced = response.chunked or bool(response.content_length)
+    sized = announced or response.content_length == 0
+    return response.keep_alive and (not announced if exchange.bodiless else sized)
 
 
 def _cause(
     exchange: Exchange,
     upstream: UpstreamConnection,
     sending: asyncio.Task[None] | None,
-    error: Cut | Refusal,
+    error: Exception,
 ) -> Exception:
     """Find what really went wrong: a request that broke off shows as a backend that does not."""
     if sending is not None and sending.done() and (cause := sending.exception()):
         assert isinstance(cause, Exception)
-        return cause
-    if isinstance(error, Refusal) or error.stream is not upstream or exchange.started:
+        error = cause
+    if not isinstance(error, Cut) or error.stream is not upstream or exchange.started:
         return error
     if isinstance(error, Slow):
         return Refusal(504, f"{upstream} was too slow")
@@ -207,7 +218,8 @@ def _send(
     """Send the head with what is here of the body; a task sends the rest, if there is more."""
     body = exchange.body if whole is None else whole
     chunked = exchange.request.chunked and whole is None
-    head = _onward_head(exchange, whole)
+    size = None if whole is None else whole.remaining
+    head = onward_head(exchange.request, exchange.connection, size)
     first = body.take()
     if chunked:
         first = (encode_chunk(first) if first else b"") + (LAST_CHUNK if body.finished else b"")
@@ -217,7 +229,10 @@ def _send(
         upstream.read_time = upstream.limits.upstream_read_time
         return None
     upstream.read_time = NEVER
-    return upstream.loop.create_task(_send_rest(body, upstream, chunked))
+    sending = upstream.loop.create_task(_send_rest(body, upstream, chunked))
+    # Its error may come too late for anybody to ask for it.
+    sending.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return sending
 
 
 async def _send_rest(body: Body, upstream: UpstreamConnection, chunked: bool) -> None:
@@ -237,92 +252,28 @@ async def _send_rest(body: Body, upstream: UpstreamConnection, chunked: bool) ->
         raise
 
 
-def _onward_head(exchange: Exchange, whole: Body | None) -> bytes:
-    request = exchange.request
-    if whole is not None:
-        framing = b"Content-Length: %d\r\n" % whole.remaining
-    elif request.chunked:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    elif request.content_length is not None:
-        framing = b"Content-Length: %d\r\n" % request.content_length
-    else:
-        framing = b""
-    if request.expects_continue and whole is None:
-        framing += b"Expect: 100-continue\r\n"
-    framing += _upgrade_lines(request)
-    host = b"Host: %b\r\n" % request.host
-    lines = (host, _onward_fields(exchange), framing, _VIA)
-    return request_head(request.method, request.target, lines)
-
-
-def _onward_fields(exchange: Exchange) -> bytes:
-    """Return the client's own fields, and those that tell the backend of the client.
-
-    Only a trusted front proxy is believed in what it says of its client; anybody else's word is
-    replaced.
-    """
-    request, connection = exchange.request, exchange.connection
-    if connection.trusted:
-        fields = b"".join(
-            line
-            for name, line in end_to_end(request.fields, request.connection)
-            if name not in _REWRITTEN and name != b"x-forwarded-for"
-        )
-        return fields + _trusted_lines(exchange)
-    if request.onward is None:
-        request.onward = b"".join(
-            line
-            for name, line in end_to_end(request.fields, request.connection)
-            if name not in _REWRITTEN and not _tells_of_client(name)
-        )
-    return request.onward + connection.forwarded_lines % ((request.host,) * 2)
-
-
-def _tells_of_client(name: bytes) -> bool:
-    return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
-
-
-def _trusted_lines(exchange: Exchange) -> bytes:
-    """Add our hop to what a trusted front proxy told."""
-    request, connection = exchange.request, exchange.connection
-    chain = [value for name, value in request.fields if name.lower() == b"x-forwarded-for"]
-    lines = b"X-Forwarded-For: %b\r\n" % b", ".join([*chain, connection.peer[0].encode()])
-    for name, value in (
-        (b"X-Forwarded-Proto", connection.scheme.encode()),
-        (b"X-Forwarded-Host", request.host),
-    ):
-        if name.lower() not in request.named:
-            lines += b"%b: %b\r\n" % (name, value)
-    return lines
-
-
 # The response.
 
 
 async def _final_response(exchange: Exchange, upstream: UpstreamConnection) -> ResponseHead:
     """Relay the interim responses (RFC 9110, section 15.2), and return the final one."""
-    request, client = exchange.request, exchange.connection
+    client = exchange.connection
     while True:
         response = await upstream.response()
-        if response.status >= 200 or _switches(request, response):
+        if response.status >= 200 or response.status == 101:
             return response
-        if response.status == 101:
-            raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
-        if request.minor:
-            lines = (line for _, line in end_to_end(response.fields, response.connection))
-            client.write(response_head(response.status, lines))
+        if exchange.request.minor:
+            client.write(response_head(response.status, _end_to_end_lines(response)))
+            await client.drain()
 
 
-def _switches(request: RequestHead, response: ResponseHead) -> bool:
-    return response.status == 101 and bool(_upgrade_lines(request))
-
-
-def _upgrade_lines(request: RequestHead) -> bytes:
-    """Return what asks for, or agrees to, the first offered protocol that is tunnelled."""
-    for protocol in request.upgrade:
-        if protocol in _TUNNELLED:
-            return b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
-    return b""
+def _end_to_end_lines(response: ResponseHead) -> list[bytes]:
+    """Return the fields that go on to the client, but for the length, which we write."""
+    return [
+        line
+        for name, line in end_to_end(response.fields, response.connection)
+        if name != b"content-length"
+    ]
 
 
 def _response_body(
@@ -339,39 +290,41 @@ def _response_body(
 
 
 async def _answer(exchange: Exchange, response: ResponseHead, body: Body) -> None:
-    _start(exchange, response, body.take())
+    try:
+        first = body.take()
+    except Refusal as refusal:
+        raise Refusal(502, f"the upstream's answer: {refusal.reason}") from None
+    _start(exchange, response, first)
     if not body.finished:
-        client = exchange.connection
-        await relay(body, client, chunked=exchange.chunked, sent=exchange.sent)
+        await relay(body, exchange.connection, chunked=exchange.chunked, sent=exchange.sent)
     exchange.finish()
 
 
 def _start(exchange: Exchange, response: ResponseHead, first: bytes) -> None:
     """Send the head on, and with it what is here of the body."""
     if response.onward is None:
-        fields = end_to_end(response.fields, response.connection)
-        lines = [line for name, line in fields if name != b"content-length"]
-        response.onward = b"".join(lines) + _VIA
-    dated = b"date" in response.named
+        response.onward = b"".join([*_end_to_end_lines(response), VIA[response.minor]])
+    dated = b"date" in response.named and b"date" not in response.connection
     exchange.start(response.status, response.onward, response.content_length, first, dated=dated)
 
 
 async def _tunnel(exchange: Exchange, upstream: UpstreamConnection, response: ResponseHead) -> None:
     """Switch protocols: from here on, bytes both ways until both sides have ended."""
     client = exchange.connection
-    lines = [line for _, line in end_to_end(response.fields, response.connection)]
-    lines.append(_upgrade_lines(exchange.request))
-    exchange.switch(response_head(101, lines))
+    protocol = next_protocol(exchange.request)
+    if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
+        raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
+    switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
+    exchange.switch(response_head(101, [*_end_to_end_lines(response), switch]))
     for stream in (client, upstream):
         stream.read_time = NEVER  # one side may be silent for hours
     try:
         async with asyncio.TaskGroup() as directions:
             directions.create_task(_one_way(client, upstream))
             directions.create_task(_one_way(upstream, client))
-    except* Cut:
-        client.abort()
-    else:
-        exchange.finish()
+    except ExceptionGroup as ends:
+        raise ends.exceptions[0] from None
+    exchange.finish()
 
 
 async def _one_way(source: Stream, sink: Stream) -> None:

@@ -7,12 +7,16 @@ a large body bypasses it (see `relay`), from and to `descriptor`.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import math
+import os
 import socket
 import struct
-from collections.abc import Callable
+import termios
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
+
+from mod_progress.gateway.hangups import hangups
 
 #: Bytes that wait in a stream before it stops reading its socket.
 MOST_BUFFERED = 128 * 1024
@@ -23,6 +27,9 @@ MOST_UNWRITTEN = 128 * 1024
 
 # struct linger: on, zero seconds.
 _RESET = struct.pack("ii", 1, 0)
+
+# What an ioctl that tells one number writes into.
+_NUMBER = struct.Struct("i")
 
 #: No deadline.
 NEVER = math.inf
@@ -41,6 +48,16 @@ class Slow(Cut):
     """A peer did not read, or write, within its limit."""
 
 
+class Bypass(Protocol):
+    """What moves a stream's bytes beside its transport."""
+
+    def overdue(self, stream: Stream) -> None:
+        """The peer let a deadline pass."""
+
+    def reset(self, stream: Stream) -> None:
+        """The peer reset the connection while its bytes were not read."""
+
+
 class Stream(asyncio.Protocol):
     """One socket, as the gateway reads and writes it.
 
@@ -57,8 +74,11 @@ class Stream(asyncio.Protocol):
         #: When `read_expired` and `write_expired` are called, in the loop's time.
         self.read_deadline = NEVER
         self.write_deadline = NEVER
-        #: Told of an expired deadline, where the transport is bypassed.
-        self.overseer: Callable[[Stream], None] | None = None
+        #: What reads, and what writes, where the transport is bypassed.
+        self.reader: Bypass | None = None
+        self.writer: Bypass | None = None
+        #: Bytes that wait here before the socket is no longer read.
+        self.most_buffered = MOST_BUFFERED
         #: Bytes that were ever handed to the transport, or to the system beside it.
         self.handed = 0
         #: Bytes that came and that nobody took yet.
@@ -68,8 +88,13 @@ class Stream(asyncio.Protocol):
         #: Whether the connection is gone.
         self.lost = False
         self._reading = True
+        self._watched = -1
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        # Whether we told the peer that nothing more comes.
+        self._said_all = False
+        # What the peer had when we began to wait for it to read more.
+        self._had = 0
 
     # What the transport calls.
 
@@ -81,7 +106,7 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake who waits for it."""
         self.buffer = self.buffer + data if self.buffer else data
-        if self._reading and len(self.buffer) >= MOST_BUFFERED:
+        if self._reading and len(self.buffer) >= self.most_buffered:
             self.pause_reading()
         self._wake()
 
@@ -93,6 +118,8 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Wake everybody who waits for this connection."""
+        if not self._reading:
+            self._forget_hangup()
         self.lost = self.ended = True
         self._wake()
         self.resume_writing()
@@ -122,27 +149,53 @@ class Stream(asyncio.Protocol):
         self.resume_reading()
         before = len(self.buffer)
         self._arrival = self.loop.create_future()
-        self.read_deadline = self.loop.time() + self.read_time
+        self.expect_bytes()
         try:
             await self._arrival
         finally:
-            self.read_deadline = NEVER
+            self.expect_no_bytes()
         return len(self.buffer) > before
+
+    def expect_bytes(self) -> None:
+        """Give the peer its time to send more."""
+        self.read_deadline = self.loop.time() + self.read_time
+
+    def expect_no_bytes(self) -> None:
+        """Nobody waits for the peer to send."""
+        self.read_deadline = NEVER
+
+    def expect_room(self) -> None:
+        """Give the peer its time to read some of what was written."""
+        self._had = self.handed - self.unacknowledged()
+        self.write_deadline = self.loop.time() + self.write_time
+
+    def expect_no_room(self) -> None:
+        """Nobody waits for the peer to read."""
+        self.write_deadline = NEVER
 
     def read_expired(self) -> None:
         """Who waits for the peer's bytes gets `Slow`."""
         self.read_deadline = NEVER
-        if self.overseer is not None:
-            self.overseer(self)
+        if self.reader is not None:
+            self.reader.overdue(self)
         arrival, self._arrival = self._arrival, None
         if arrival is not None and not arrival.done():
             arrival.set_exception(Slow(self, "the peer sent nothing in time"))
 
     def write_expired(self) -> None:
-        """Who waits for the peer to read gets `Slow`."""
+        """Who waits for the peer to read gets `Slow`, if it has read nothing.
+
+        There may be no room yet although the peer reads: a full socket has some only when a third
+        of it was read.
+        """
+        if self.handed - self.unacknowledged() > self._had:
+            self.expect_room()
+            return
         self.write_deadline = NEVER
-        if self.overseer is not None:
-            self.overseer(self)
+        if self.transport.is_closing():
+            self.abort()
+        if self.writer is not None:
+            self.writer.overdue(self)
         if self._room is not None and not self._room.done():
             self._room.set_exception(Slow(self, "the peer read nothing in time"))
 
@@ -160,12 +213,31 @@ class Stream(asyncio.Protocol):
         if self._reading and not self.lost:
             self._reading = False
             self.transport.pause_reading()
+            # A TLS transport may close its socket before it tells of it; then the number may be
+            # another's already.
+            self._watched = os.dup(self.descriptor) if self.encrypted else self.descriptor
+            hangups(self.loop).watch(self._watched, self._hung_up)
 
     def resume_reading(self) -> None:
         """Read the socket again."""
         if not self._reading and not self.lost:
             self._reading = True
+            self._forget_hangup()
             self.transport.resume_reading()
+
+    def _forget_hangup(self) -> None:
+        hangups(self.loop).forget(self._watched)
+        if self.encrypted:
+            os.close(self._watched)
+
+    def _hung_up(self, error: bool) -> None:
+        if error or not self._said_all:
+            self.reset()
+
+    def reset(self) -> None:
+        """The peer reset the connection while we did not read it: the transport does not know."""
+        if self.reader is not None:
+            self.reader.reset(self)
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
@@ -177,11 +249,11 @@ class Stream(asyncio.Protocol):
     async def drain(self) -> None:
         """Wait until the transport has room; raises `Cut` where the connection is gone."""
         if self._room is not None:
-            self.write_deadline = self.loop.time() + self.write_time
+            self.expect_room()
             try:
                 await self._room
             finally:
-                self.write_deadline = NEVER
+                self.expect_no_room()
         if self.lost:
             raise Cut(self, "the connection is gone")
 
@@ -192,6 +264,20 @@ class Stream(asyncio.Protocol):
             await self.drain()
             if not self.lost:
                 self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
+
+    def unacknowledged(self) -> int:
+        """Return how many of the bytes that were handed over the peer has not acknowledged."""
+        if self.lost:
+            return 0
+        # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
+        queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
+        return int(_NUMBER.unpack(queued)[0]) + self.transport.get_write_buffer_size()
+
+    @property
+    def unread(self) -> int:
+        """Return how many bytes wait in the socket."""
+        queued = fcntl.ioctl(self.descriptor, termios.FIONREAD, bytes(_NUMBER.size))
+        return int(_NUMBER.unpack(queued)[0])
 
     @property
     def descriptor(self) -> int:
@@ -211,11 +297,14 @@ class Stream(asyncio.Protocol):
     def end(self) -> None:
         """Tell the peer that nothing more comes; it may still send."""
         if not self.lost and self.transport.can_write_eof():
+            self._said_all = True
             self.transport.write_eof()
 
     def close(self) -> None:
-        """Close, after what was written went out."""
+        """Close, after what was written went out; a peer that does not read it is cut."""
         if not self.lost:
+            if self.transport.get_write_buffer_size():
+                self.expect_room()
             self.transport.close()
 
     def abort(self) -> None:

@@ -11,8 +11,7 @@ from io import FileIO
 
 from mod_progress.gateway.body import Body, Count, FileBody
 from mod_progress.gateway.disk import write
-from mod_progress.gateway.hangups import hangups
-from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream
+from mod_progress.gateway.stream import Bypass, Cut, Slow, Stream
 
 HAVE_SPLICE = hasattr(os, "splice")
 HAVE_SENDFILE = hasattr(os, "sendfile")
@@ -71,11 +70,11 @@ class _Side:
         # has; only then, as descriptors are what ten thousand slow transfers run out of first.
         self._watched = -1
 
-    def open(self, overdue: Callable[[Stream], None]) -> None:
-        """Bypass the transport; ``overdue`` hears of a deadline that has passed."""
+    def open(self, transit: Bypass) -> None:
+        """Let ``transit`` move the bytes, beside the transport."""
         self.check()
         self.descriptor = self.stream.descriptor
-        self.stream.overseer = overdue
+        self.bypass(transit)
 
     def check(self) -> None:
         """Raise `Cut` where the transport has closed: its descriptor may be another's by now."""
@@ -85,7 +84,11 @@ class _Side:
     def close(self) -> None:
         """Leave the socket to its transport."""
         if self.descriptor >= 0:
-            self.stream.overseer = None
+            self.bypass(None)
+
+    def bypass(self, transit: Bypass | None) -> None:
+        """Let the stream know who moves its bytes."""
+        raise NotImplementedError
 
     def watch(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` whenever bytes can be moved."""
@@ -109,29 +112,36 @@ class _Side:
 
 
 class _Source(_Side):
+    def bypass(self, transit: Bypass | None) -> None:
+        self.stream.reader = transit
+
     def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
         self.stream.loop.add_reader(descriptor, ready)
+        self.stream.expect_bytes()
 
     def _remove(self, descriptor: int) -> None:
         self.stream.loop.remove_reader(descriptor)
-        self.stream.read_deadline = NEVER
+        self.stream.expect_no_bytes()
 
     def postpone(self) -> None:
-        stream = self.stream
-        stream.read_deadline = stream.loop.time() + stream.read_time
+        self.stream.expect_no_bytes()
+        self.stream.expect_bytes()
 
 
 class _Sink(_Side):
+    def bypass(self, transit: Bypass | None) -> None:
+        self.stream.writer = transit
+
     def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
         self.stream.loop.add_writer(descriptor, ready)
+        self.stream.expect_room()
 
     def _remove(self, descriptor: int) -> None:
         self.stream.loop.remove_writer(descriptor)
-        self.stream.write_deadline = NEVER
+        self.stream.expect_no_room()
 
     def postpone(self) -> None:
-        stream = self.stream
-        stream.write_deadline = stream.loop.time() + stream.write_time
+        self.stream.expect_room()
 
 
 class Transit:
@@ -151,7 +161,7 @@ class Transit:
         try:
             await self._prepare()
             for side in self._sides:
-                side.open(self._overdue)
+                side.open(self)
             self._pump()
             await self._done
         finally:
@@ -191,17 +201,24 @@ class Transit:
 
     def _wait_for(self, side: _Side | None) -> None:
         """Go on when ``side`` is ready."""
-        if side is not self._waiting:
-            if self._waiting is not None:
-                self._waiting.forget()
+        if side is self._waiting:
             if side is not None:
-                side.watch(self._pump)
-            self._waiting = side
+                side.postpone()
+            return
+        if self._waiting is not None:
+            self._waiting.forget()
         if side is not None:
-            side.postpone()
+            side.watch(self._pump)
+        self._waiting = side
 
-    def _overdue(self, stream: Stream) -> None:
+    def overdue(self, stream: Stream) -> None:
+        """Give up: the peer did not send, or read, in time."""
         self._finish(Slow(stream, "the peer was too slow"))
+
+    def reset(self, stream: Stream) -> None:
+        """Give up where the source was reset and what is left in its socket is not the whole."""
+        if stream.unread < self._body.remaining:
+            self._finish(Cut(stream, "the connection was reset in the middle of a body"))
 
     def _finish(self, error: Exception | None) -> None:
         if self._done.done():
@@ -220,6 +237,13 @@ class _FromSocket(Transit):
         self._pipe: tuple[int, int] | None = None
         self._inside = 0
         super().__init__(body, self._source, *sinks)
+
+    async def run(self) -> None:
+        """Move what is left of the body; then its socket is the transport's again."""
+        try:
+            await super().run()
+        finally:
+            self._source.stream.resume_reading()
 
     async def _prepare(self) -> None:
         self._source.stream.pause_reading()
@@ -275,7 +299,6 @@ class Splice(_FromSocket):
     def __init__(self, body: Body, sink: Stream, sent: Count | None) -> None:
         self._sink = _Sink(sink)
         self._sent = sent
-        self._hangup = -1
         super().__init__(body, self._sink)
 
     async def _prepare(self) -> None:
@@ -296,21 +319,6 @@ class Splice(_FromSocket):
         if self._sent is not None:
             self._sent(size)
         return size
-
-    def _wait_for(self, side: _Side | None) -> None:
-        """Go on when ``side`` is ready; hear of a reset of the source meanwhile."""
-        if side is not self._waiting:
-            source = self._source.stream
-            if side is self._sink:
-                self._hangup = hangups(source.loop).watch(source.descriptor, self._source_gone)
-            elif self._waiting is self._sink:
-                hangups(source.loop).forget(self._hangup)
-        super()._wait_for(side)
-
-    def _source_gone(self) -> None:
-        """The source was reset while the sink kept us waiting: nothing will make it whole."""
-        reason = "the connection was reset in the middle of a body"
-        self._finish(Cut(self._source.stream, reason))
 
 
 class SpliceToFile(_FromSocket):

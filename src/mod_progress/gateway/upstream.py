@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import select
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from mod_progress.gateway.message import HEAD_END, Refusal, ResponseHead, parse_response
-from mod_progress.gateway.stream import NEVER, Cut, Stream
+from mod_progress.gateway.message import (
+    HEAD_END,
+    Refusal,
+    ResponseHead,
+    check_incomplete_response,
+    parse_response,
+)
+from mod_progress.gateway.stream import MOST_BUFFERED, NEVER, Cut, Stream
 
 if TYPE_CHECKING:
     from mod_progress.gateway.worker import Worker
@@ -41,6 +50,8 @@ class UpstreamConnection(Stream):
         self.write_time = self.limits.upstream_send_time
         #: Whether an exchange was served before: such a connection may have been closed meanwhile.
         self.reused = False
+        #: Whether it waits in the pool.
+        self.idle = False
         #: What takes the answer as it comes, where no task waits for it.
         self.quick: Quick | None = None
         #: Whether a byte came since the last request was sent.
@@ -62,42 +73,61 @@ class UpstreamConnection(Stream):
             self.quick.received(data)
             return
         super().data_received(data)
-        if self in self.upstream.idle:
-            self.upstream.idle.remove(self)
+        if self._leave_pool():
             self.abort()
 
     def eof_received(self) -> bool:
-        """Forget an idle connection that the backend closes."""
+        """Give up an idle connection that the backend closes."""
         half_open = super().eof_received()
         if self.quick is not None:
             self.quick.go_the_long_way()
-        if self in self.upstream.idle:
+        if self._leave_pool():
             self.close()
         return half_open
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, but not what the backend said before it went.
+
+        A backend that answers early and closes resets the connection; where a write hears of it
+        first, the transport ends with the answer unread.
+        """
+        if error is not None and self.reader is None:
+            with suppress(OSError):
+                self.buffer += os.read(self.descriptor, MOST_BUFFERED)
         super().connection_lost(error)
         self.worker.upstreams.discard(self)
         if self.quick is not None:
             self.quick.go_the_long_way()
-        if self in self.upstream.idle:
-            self.upstream.idle.remove(self)
+        self._leave_pool()
 
     def read_expired(self) -> None:
         """Close an idle connection; whoever waits for the backend gets `Slow`."""
-        if self in self.upstream.idle:
+        if self._leave_pool():
             self.close()
         if self.quick is not None:
             self.quick.expired()
         super().read_expired()
 
+    def _leave_pool(self) -> bool:
+        """Be idle no longer; False where it was not."""
+        if not self.idle:
+            return False
+        self.idle = False
+        self.upstream.idle.remove(self)
+        return True
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing came, not even an end that the loop has not told of yet."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return not poll.poll(0)
+
     async def response(self) -> ResponseHead:
         """Wait for the next head, interim ones too; raises `Cut`, `Slow` or `Refusal` (502)."""
         scanned = 0
         while (end := self.buffer.find(HEAD_END, scanned)) < 0:
-            if len(self.buffer) > self.limits.head_size:
-                raise Refusal(502, "the upstream's head is too large")
+            check_incomplete_response(self.buffer, scanned, self.worker.head_limits)
             scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
             if not await self.more():
                 raise Cut(self, "the upstream closed before it answered")
@@ -107,7 +137,7 @@ class UpstreamConnection(Stream):
         """The backend has the whole request: from now on its silence counts."""
         self.read_time = self.limits.upstream_read_time
         if self._arrival is not None:
-            self.read_deadline = self.loop.time() + self.read_time
+            self.expect_bytes()
 
     def release(self) -> None:
         """Give a connection back whose exchange was whole, both ways."""
@@ -115,7 +145,7 @@ class UpstreamConnection(Stream):
         if self.ended or self.buffer or len(idle) >= self.limits.upstream_idle:
             self.close()
             return
-        self.reused = True
+        self.reused = self.idle = True
         self.read_deadline = self.worker.now + self.limits.upstream_idle_time
         self.resume_reading()
         idle.append(self)
@@ -139,16 +169,22 @@ class Upstream:
         #: Kept connections of this process, the last used at the right.
         self.idle: deque[UpstreamConnection] = deque()
 
-    def take_idle(self) -> UpstreamConnection:
-        """Return the kept connection that was used last."""
-        connection = self.idle.pop()
-        connection.read_deadline = NEVER
-        return connection
+    def take_idle(self) -> UpstreamConnection | None:
+        """Return the kept connection that was used last and is still open, if there is one."""
+        while self.idle:
+            connection = self.idle.pop()
+            connection.idle = False
+            connection.read_deadline = NEVER
+            if connection.quiet:
+                return connection
+            connection.abort()
+        return None
 
     async def connect(self, worker: Worker, fresh: bool = False) -> UpstreamConnection:
         """Return an idle connection, or a new one; raises `Refusal` (502, 504)."""
-        if self.idle and not fresh:
-            return self.take_idle()
+        kept = None if fresh else self.take_idle()
+        if kept is not None:
+            return kept
         make = partial(UpstreamConnection, self, worker)
         try:
             async with asyncio.timeout(worker.site.limits.connect_time):

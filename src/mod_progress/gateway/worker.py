@@ -23,9 +23,6 @@ from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: Seconds between two looks at the deadlines: limits are whole seconds.
-_CLOCK = 1.0
-
 #: Seconds between two looks at what clients have acknowledged, while there is anything to see.
 _ACKNOWLEDGE = 0.01
 
@@ -44,6 +41,7 @@ class Worker:
         self.tracker = tracker
         self.loop = loop
         self.head_limits = site.limits.head
+        self._between_ticks = site.limits.tick
         #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
         self.date = b""
         #: The loop's time at the last tick: near enough for limits of seconds.
@@ -146,7 +144,7 @@ class Worker:
                 stream.read_expired()
             if stream.write_deadline < now:
                 stream.write_expired()
-        self.loop.call_later(_CLOCK, self._tick)
+        self.loop.call_later(self._between_ticks, self._tick)
 
 
 def serve(

@@ -1,0 +1,91 @@
+"""A request's head as it goes on to a backend, and what the backend is told of the client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mod_progress.gateway.message import Fields, RequestHead, end_to_end, request_head
+
+if TYPE_CHECKING:
+    from mod_progress.gateway.connection import Connection
+
+#: Protocols that a connection may switch to.
+TUNNELLED = frozenset({b"websocket"})
+
+#: By the minor version of HTTP/1 that a message came in (RFC 9110, section 7.6.3).
+VIA = (b"Via: 1.0 mod_progress\r\n", b"Via: 1.1 mod_progress\r\n")
+
+#: Fields that the gateway always writes itself.
+_REWRITTEN = frozenset({b"host", b"content-length", b"expect"})
+#: Fields that list every hop: ours is added to those of a trusted front proxy.
+_CHAINED = frozenset({b"x-forwarded-for", b"forwarded"})
+
+
+def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
+    """Serialise the head for a backend; ``size`` is that of a body that was held back."""
+    host = request.host or connection.authority
+    if connection.trusted:
+        fields = _front_proxy_fields(request, connection, host)
+    else:
+        if request.onward is None:
+            request.onward = _client_fields(request)
+        fields = request.onward + connection.forwarded_lines % (host, host)
+    return request_head(
+        request.method,
+        request.target,
+        (b"Host: %b\r\n" % host, fields, _framing(request, size), VIA[request.minor]),
+    )
+
+
+def next_protocol(request: RequestHead) -> bytes | None:
+    """Return the protocol that the backend is asked to switch to, if there is one."""
+    return next((protocol for protocol in request.upgrade if protocol in TUNNELLED), None)
+
+
+def _framing(request: RequestHead, size: int | None) -> bytes:
+    if size is not None:
+        return b"Content-Length: %d\r\n" % size
+    # RFC 9110, section 10.1.1: an HTTP/1.0 client does not know an interim response.
+    expectation = b"Expect: 100-continue\r\n" if request.expects_continue else b""
+    if request.chunked:
+        return b"Transfer-Encoding: chunked\r\n" + expectation
+    if request.content_length is not None:
+        return b"Content-Length: %d\r\n%b" % (request.content_length, expectation)
+    protocol = next_protocol(request)
+    return b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol if protocol else b""
+
+
+def _client_fields(request: RequestHead) -> bytes:
+    """Return a client's own fields; what it says of itself in a proxy's words is not believed."""
+    return b"".join(
+        line
+        for name, line in end_to_end(request.fields, request.connection)
+        if name not in _REWRITTEN and not _tells_of_client(name)
+    )
+
+
+def _tells_of_client(name: bytes) -> bool:
+    # A backend that knows fields as CGI variables takes an underscore for a dash.
+    name = name.replace(b"_", b"-")
+    return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
+
+
+def _front_proxy_fields(request: RequestHead, connection: Connection, host: bytes) -> bytes:
+    """Return the fields of a trusted front proxy, with what it does not tell, and our hop."""
+    fields = b"".join(
+        line
+        for name, line in end_to_end(request.fields, request.connection)
+        if name not in _REWRITTEN and name not in _CHAINED
+    )
+    for line in (connection.forwarded_lines % (host, host)).splitlines(keepends=True):
+        name, _, value = line.rstrip().partition(b": ")
+        key = name.lower()
+        if key in _CHAINED:
+            fields += b"%b: %b\r\n" % (name, b", ".join([*_values(request.fields, key), value]))
+        elif key not in request.named:
+            fields += line
+    return fields
+
+
+def _values(fields: Fields, key: bytes) -> list[bytes]:
+    return [value for name, value in fields if name.lower() == key and value]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from backend import Backend
+from running import Gateway
+from wire import Client
+
+from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
+from mod_progress.gateway.limits import Limits
+from mod_progress.gateway.site import Site
+from mod_progress.gateway.upstream import Upstream
+
+
+class Front(NamedTuple):
+    """A gateway in front of a backend; /own it answers itself."""
+
+    gateway: Gateway
+    backend: Backend
+
+    def connect(self, receive_buffer: int = 0) -> Client:
+        return Client(self.gateway.port, receive_buffer)
+
+
+def start(backend: Backend, **limits: float) -> Gateway:
+    """Start a gateway that lets the backend answer everything but /own."""
+    action = Sequence(
+        (
+            If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own\n")),
+            Proxy(Upstream(backend.address)),
+        )
+    )
+    return Gateway(Site(action=action, limits=Limits(drain_time=0.5, **limits)))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def shared_front() -> Iterator[Front]:
+    backend = Backend()
+    gateway = start(backend)
+    yield Front(gateway, backend)
+    gateway.stop()
+    backend.close()
+
+
+@pytest.fixture
+def front(shared_front: Front) -> Front:
+    """Return the module's gateway, and its backend as if it were new."""
+    shared_front.backend.begin()
+    return shared_front
