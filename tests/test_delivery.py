@@ -27,6 +27,7 @@ def follow(table, own, peer, identifier="id"):
     """Follow a transfer whose response has begun."""
     transfer = table.register(identifier, 0)
     delivery = follow_transfer(transfer, own, peer)
+    delivery.begins(None)
     transfer.response_started(200, None)
     return transfer, delivery
 

@@ -4,7 +4,8 @@ import os
 import pytest
 
 from connections import Connection, wait_until
-from mod_progress.sock_diag import EVERYTHING, Deaths, Progress, find_connection
+from mod_progress import sock_diag
+from mod_progress.sock_diag import EVERYTHING, Deaths, Progress
 
 
 @pytest.fixture
@@ -14,9 +15,7 @@ def connection():
 
 
 def find(connection):
-    found = find_connection(connection.own, connection.peer)
-    assert found is not None
-    return found
+    return sock_diag.Connection(connection.own, connection.peer)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +23,8 @@ def find(connection):
 )
 def test_a_connection_is_found_by_its_addresses(host, client_host):
     with contextlib.closing(Connection(host, client_host)) as connection:
-        found, before = find(connection)
-        assert before == (0, 0)
+        found = find(connection)
+        assert found.progress() == (0, 0)
         connection.server.send(b"x" * 1000)
         connection.drain(1000)
         wait_until(lambda: found.progress() == (1000, 0))
@@ -34,7 +33,6 @@ def test_a_connection_is_found_by_its_addresses(host, client_host):
 @pytest.mark.parametrize(
     ("own", "peer"),
     [
-        (("127.0.0.1", 1), ("127.0.0.1", 2)),
         (("localhost", 80), ("127.0.0.1", 2)),
         (("127.0.0.1", 80), ("testclient", 50000)),
         (("127.0.0.1", 80), ("::1", 50000)),
@@ -42,12 +40,17 @@ def test_a_connection_is_found_by_its_addresses(host, client_host):
         (("/run/app.socket", 1), ("", 2)),
     ],
 )
-def test_what_is_no_connection_is_not_found(own, peer):
-    assert find_connection(own, peer) is None
+def test_what_cannot_be_a_connection(own, peer):
+    with pytest.raises(ValueError, match="not the addresses of a connection"):
+        sock_diag.Connection(own, peer)
+
+
+def test_there_is_not_every_connection():
+    assert sock_diag.Connection(("127.0.0.1", 1), ("127.0.0.1", 2)).progress() is None
 
 
 def test_what_the_client_does_not_read_stays_queued(connection):
-    found, _ = find(connection)
+    found = find(connection)
     sent = connection.fill()
     acknowledged, queued = wait_until(found.progress)
     assert acknowledged < sent
@@ -57,7 +60,7 @@ def test_what_the_client_does_not_read_stays_queued(connection):
 
 
 def test_a_connection_closed_in_order_has_carried_everything(connection):
-    found, _ = find(connection)
+    found = find(connection)
     connection.server.send(b"x" * 1000)
     connection.server.close()
     connection.drain(1000)
@@ -67,7 +70,7 @@ def test_a_connection_closed_in_order_has_carried_everything(connection):
 
 def test_a_death_tells_how_far_the_connection_got(connection):
     with contextlib.closing(Deaths()) as deaths:
-        found, _ = find(connection)
+        found = find(connection)
         sent = connection.fill()
         connection.reset()
         wait_until(lambda: found.progress() is None)
@@ -78,7 +81,8 @@ def test_a_death_tells_how_far_the_connection_got(connection):
 
 
 def test_a_child_asks_for_itself(connection):
-    found, before = find(connection)
+    found = find(connection)
+    before = found.progress()
     child = os.fork()
     if child == 0:
         os._exit(0 if found.progress() == before else 1)

@@ -161,24 +161,31 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
-        if kind in _PARTS:
-            count, more = _PARTS[kind]
-            if self._counts:
-                self._transfer.written += count(message)
-            self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
-        await self._send(message)
         if kind == "http.response.start":
-            self._start(message)
-        elif self._complete and not self._handed_over:
-            self._handed_over = True
-            self._delivery.handed_over()
+            await self._begin(message)
+        elif kind in _PARTS:
+            await self._continue(message, *_PARTS[kind])
+        else:
+            await self._send(message)
 
-    def _start(self, message: Message) -> None:
+    async def _begin(self, message: Message) -> None:
         status = message["status"]
         self._counts = self._counts and status not in BODILESS
         self._trailers = message.get("trailers", False)
         (length,) = _find_headers(message.get("headers", ()), b"content-length")
-        self._transfer.response_started(status, parse_size(length) if self._counts else 0)
+        size = parse_size(length) if self._counts else 0
+        self._delivery.begins(size)
+        await self._send(message)
+        self._transfer.response_started(status, size)
+
+    async def _continue(self, message: Message, count: Callable[[Message], int], more: str) -> None:
+        if self._counts:
+            self._transfer.written += count(message)
+        self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
+        await self._send(message)
+        if self._complete and not self._handed_over:
+            self._handed_over = True
+            self._delivery.handed_over()
 
     def _end(self) -> None:
         """The app returned, or failed. A server answers 500 for one that sent no response."""

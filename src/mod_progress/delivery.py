@@ -22,7 +22,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from mod_progress.sock_diag import Connection, Deaths, Progress, find_connection
+from mod_progress.sock_diag import Connection, Deaths, Progress
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.transfer import Transfer
 
@@ -34,12 +34,20 @@ Address = Sequence[Any]
 #: Nothing is sent: the port stands there since a route is asked for by connecting to one.
 _DISCARD_PORT = 9
 
+#: The hosts and ports of both sides.
+Addresses = tuple[str, Any, str, Any]
+
 #: Seconds between two rounds of the thread. A show in this process does not wait for it.
 INTERVAL = 0.05
 
 #: The thread rests so many times as long as its round took: it takes 5% of a core at the most,
 #: however many transfers it follows.
 REST = 20
+
+#: Bytes up to which a response's beginning is not worth a question (4 microseconds and, where
+#: threads compete, a switch to another): it is the most that asyncio's transports hold back, so
+#: all of it is in the system's queue when the queue is looked at.
+SMALL = 1 << 16
 
 #: Seconds for which word of a connection's death may be on its way, and for which the thread
 #: stays when nothing is followed any more.
@@ -58,19 +66,24 @@ class Delivery:
 
     __slots__ = ("_base", "_ended", "_followed", "_goal", "_moved", "_reached", "_transfer")
 
-    def __init__(
-        self, transfer: Transfer, followed: _Followed | None = None, base: int = 0
-    ) -> None:
+    def __init__(self, transfer: Transfer, followed: _Followed | None) -> None:
         self._transfer = transfer
         self._followed = followed
-        #: Bytes that the connection had carried before this response.
-        self._base = base
+        #: Bytes that the connection had carried, or was about to, before this response: at least.
+        self._base = 0 if followed is None else followed.carried
         self._ended = False
         #: Bytes that the connection will have carried when the client has this response.
         self._goal: int | None = None
         #: Bytes of the body that the client is known to have.
         self._reached = 0
         self._moved = 0.0
+
+    def begins(self, size: int | None) -> None:
+        """The response is about to go out; ``size`` is its body's, None while nobody knows it."""
+        followed = self._followed
+        if followed is not None and (size is None or size > SMALL):
+            followed.look()
+            self._base = followed.carried
 
     def handed_over(self) -> None:
         """The server has the whole response."""
@@ -90,23 +103,29 @@ class Delivery:
         A look that finds that the client has it all settles the transfer.
         """
         followed = self._followed
-        progress = None if followed is None else followed.connection.progress()
-        if progress is not None:
-            self._note(progress)
+        if followed is not None:
+            progress = followed.look()
+            if progress is not None:
+                self._note(progress)
+            elif not followed.known:
+                return 0
         return self._transfer.written - self._reached
 
     def waits(self) -> bool:
         """Whether nothing but the client's acknowledgement is missing."""
         return self._ended
 
-    def follow(self, progress: Progress | None, now: float) -> None:
-        """Take what the system says of the connection at ``now``; None where it has none."""
+    def follow(self, progress: Progress | None, known: bool, now: float) -> None:
+        """Take what the system says of the connection at ``now``; None where it has none.
+
+        ``known`` is whether it ever had one between these addresses.
+        """
         reached = self._reached
         if progress is not None:
             self._note(progress)
         if self._reached > reached:
             self._moved = now
-        elif progress is None and now - self._moved > GRACE:
+        elif progress is None and (not known or now - self._moved > GRACE):
             self._complete()
         elif now - self._moved > PATIENCE:
             self.cut()
@@ -148,30 +167,148 @@ class Delivery:
     def _leave(self) -> None:
         followed, self._followed = self._followed, None
         if followed is not None:
-            _watch.leave(followed, self)
+            followed.deliveries.discard(self)
 
 
 def follow_transfer(transfer: Transfer, own: Address | None, client: Address | None) -> Delivery:
     """Follow a transfer whose response goes from the address ``own`` to ``client``."""
-    found = _find(own, client) if own and client else None
-    if found is None:
-        return Delivery(transfer)
-    connection, progress = found
-    return _watch.enter(transfer, connection, progress.acknowledged + progress.queued)
+    if not (own and client and own[1] and client[1]):
+        return Delivery(transfer, None)
+    return _watch.enter(transfer, (own[0], own[1], client[0], client[1]))
 
 
-def _find(own: Address, client: Address) -> tuple[Connection, Progress] | None:
-    own_port, client_port = _port(own[1]), _port(client[1])
-    if not (own_port and client_port):
-        return None
-    return find_connection((_own_host(own[0], client[0]), own_port), (client[0], client_port))
+class _Followed:
+    """A connection, the deliveries that go over it, and how far it got."""
+
+    __slots__ = ("carried", "connection", "death", "deliveries", "known")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.deliveries: set[Delivery] = set()
+        #: Whether the system has ever told of it.
+        self.known = False
+        #: Bytes that it had carried, or had queued, when it was looked at last.
+        self.carried = 0
+        #: How far it got, when it is known to have ended.
+        self.death: Progress | None = None
+
+    def look(self) -> Progress | None:
+        progress = self.connection.progress()
+        if progress is not None:
+            self.known = True
+            self.carried = progress.acknowledged + progress.queued
+        return progress
+
+    def check(self, now: float) -> None:
+        """Tell the deliveries that have to know how far the connection is."""
+        if self.death is not None:
+            for delivery in tuple(self.deliveries):
+                delivery.died(self.death)
+            return
+        waiting = [delivery for delivery in tuple(self.deliveries) if delivery.waits()]
+        if waiting or not self.known:
+            progress = self.look()
+            for delivery in waiting:
+                delivery.follow(progress, self.known, now)
 
 
-def _port(told: object) -> int:
-    """Return a port that is told as a number, as text, or not at all: then 0."""
-    if isinstance(told, int):
-        return told
-    return int(told) if isinstance(told, str) and told.isdigit() else 0
+class _Watch:
+    """The thread that notices the ends, and what it follows.
+
+    The lock is never held while a transfer settles: whoever looks comes here from the lookup
+    table, whose lock it holds.
+    """
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """What the parent follows is the parent's, and its thread did not come along."""
+        self._lock = threading.Lock()
+        #: By the addresses as they were told, and by `Connection.key`.
+        self._told: dict[Addresses, _Followed] = {}
+        self._followed: dict[bytes, _Followed] = {}
+        self._deaths: Deaths | None = None
+        self._thread: threading.Thread | None = None
+
+    def enter(self, transfer: Transfer, addresses: Addresses) -> Delivery:
+        with self._lock:
+            followed = self._told.get(addresses)
+            if followed is None or followed.death is not None:
+                followed = self._find(addresses)
+                if followed is None:
+                    return Delivery(transfer, None)
+            delivery = Delivery(transfer, followed)
+            followed.deliveries.add(delivery)
+            if self._thread is None:
+                self._start()
+        transfer.unacknowledged = delivery.unacknowledged
+        return delivery
+
+    def _find(self, addresses: Addresses) -> _Followed | None:
+        own, own_port, client, client_port = addresses
+        try:
+            connection = Connection(
+                (_own_host(own, client), int(own_port)), (client, int(client_port))
+            )
+        except ValueError:
+            return None
+        followed = _Followed(connection)
+        self._told[addresses] = self._followed[connection.key] = followed
+        return followed
+
+    def _start(self) -> None:
+        try:
+            self._deaths = Deaths()
+        except OSError:
+            self._deaths = None
+        self._thread = threading.Thread(target=self._run, name="mod_progress delivery", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        last_used = time.monotonic()
+        while True:
+            began = time.monotonic()
+            try:
+                self._check(began)
+            except Exception:
+                logger.exception("following deliveries failed, it goes on")
+            ended = time.monotonic()
+            time.sleep(max(INTERVAL, REST * (ended - began)))
+            with self._lock:
+                if self._told:
+                    last_used = ended
+                elif ended - last_used > GRACE:
+                    self._stop()
+                    return
+
+    def _stop(self) -> None:
+        if self._deaths is not None:
+            self._deaths.close()
+        self._thread = None
+
+    def _check(self, now: float) -> None:
+        if self._deaths is not None:
+            for key, progress in self._deaths.read():
+                followed = self._followed.get(key)
+                if followed is not None:
+                    followed.known = True
+                    followed.death = progress
+        with self._lock:
+            everything = list(self._told.items())
+        for _, followed in everything:
+            followed.check(now)
+        with self._lock:
+            for addresses, followed in everything:
+                if not followed.deliveries:
+                    self._forget(addresses, followed)
+
+    def _forget(self, addresses: Addresses, followed: _Followed) -> None:
+        if self._told.get(addresses) is followed:
+            del self._told[addresses]
+        if self._followed.get(followed.connection.key) is followed:
+            del self._followed[followed.connection.key]
 
 
 @lru_cache
@@ -189,108 +326,6 @@ def _own_host(told: str, client: str) -> str:
             route.connect((client, _DISCARD_PORT))
             return str(route.getsockname()[0])
     return told
-
-
-class _Followed:
-    """A connection, the deliveries that go over it, and how far it got if it ended."""
-
-    __slots__ = ("connection", "death", "deliveries")
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.deliveries: set[Delivery] = set()
-        self.death: Progress | None = None
-
-    def check(self, now: float) -> None:
-        """Tell the deliveries that have to know how far the connection is."""
-        if self.death is not None:
-            for delivery in tuple(self.deliveries):
-                delivery.died(self.death)
-            return
-        waiting = [delivery for delivery in tuple(self.deliveries) if delivery.waits()]
-        if waiting:
-            progress = self.connection.progress()
-            for delivery in waiting:
-                delivery.follow(progress, now)
-
-
-class _Watch:
-    """The thread that notices the ends, and what it follows.
-
-    The lock is never held while a transfer settles: whoever looks comes here from the lookup
-    table, whose lock it holds.
-    """
-
-    def __init__(self) -> None:
-        self.after_fork()
-        renew_after_fork(self)
-
-    def after_fork(self) -> None:
-        """What the parent follows is the parent's, and its thread did not come along."""
-        self._lock = threading.Lock()
-        self._followed: dict[bytes, _Followed] = {}
-        self._deaths: Deaths | None = None
-        self._thread: threading.Thread | None = None
-
-    def enter(self, transfer: Transfer, connection: Connection, base: int) -> Delivery:
-        with self._lock:
-            followed = self._followed.get(connection.key)
-            if followed is None or followed.death is not None:
-                followed = self._followed[connection.key] = _Followed(connection)
-            delivery = Delivery(transfer, followed, base)
-            followed.deliveries.add(delivery)
-            if self._thread is None:
-                self._start()
-        transfer.unacknowledged = delivery.unacknowledged
-        return delivery
-
-    def leave(self, followed: _Followed, delivery: Delivery) -> None:
-        key = followed.connection.key
-        with self._lock:
-            followed.deliveries.discard(delivery)
-            if not followed.deliveries and self._followed.get(key) is followed:
-                del self._followed[key]
-
-    def _start(self) -> None:
-        try:
-            self._deaths = Deaths()
-        except OSError:
-            self._deaths = None
-        self._thread = threading.Thread(target=self._run, name="mod_progress.delivery", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        last_used = time.monotonic()
-        while True:
-            began = time.monotonic()
-            try:
-                self._check(began)
-            except Exception:
-                logger.exception("following deliveries failed, it goes on")
-            ended = time.monotonic()
-            time.sleep(max(INTERVAL, REST * (ended - began)))
-            with self._lock:
-                if self._followed:
-                    last_used = ended
-                elif ended - last_used > GRACE:
-                    self._stop()
-                    return
-
-    def _stop(self) -> None:
-        if self._deaths is not None:
-            self._deaths.close()
-        self._thread = None
-
-    def _check(self, now: float) -> None:
-        if self._deaths is not None:
-            for key, progress in self._deaths.read():
-                followed = self._followed.get(key)
-                if followed is not None:
-                    followed.death = progress
-        with self._lock:
-            everything = list(self._followed.values())
-        for followed in everything:
-            followed.check(now)
 
 
 _watch = _Watch()

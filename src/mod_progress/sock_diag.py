@@ -58,38 +58,30 @@ class Progress(NamedTuple):
 
 
 class Connection:
-    """A TCP connection of this network namespace."""
+    """A TCP connection of this network namespace, if it has one between these two addresses.
+
+    Raises ValueError where they are none: a name, a path, one of another family.
+    """
 
     __slots__ = ("_question", "key")
 
-    def __init__(self, question: bytes, key: bytes) -> None:
-        self._question = question
-        #: The two addresses as the system writes them; `deaths` names a connection by it.
-        self.key = key
+    def __init__(self, own: tuple[str, int], peer: tuple[str, int]) -> None:
+        family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
+        try:
+            hosts = (socket.inet_pton(family, host) for host, _ in (own, peer))
+            addresses = _ADDRESSES.pack(own[1], peer[1], *hosts)
+        except (OSError, struct.error) as error:
+            raise ValueError(f"not the addresses of a connection: {own}, {peer}") from error
+        #: The addresses as the system writes them; `Deaths` names a connection by it.
+        self.key = addresses
+        info = 1 << (_INET_DIAG_INFO - 1)
+        request = _REQUEST.pack(family, socket.IPPROTO_TCP, info, 0, _ANY_STATE)
+        self._question = request + self.key + _ANY_COOKIE
 
     def progress(self) -> Progress | None:
-        """Return how far it got; None where there is no such connection any more."""
+        """Return how far it got; None where there is no such connection, or no more."""
         answer = _questions.ask(self._question)
         return None if answer is None else _read_progress(answer)
-
-
-def find_connection(
-    own: tuple[str, int], peer: tuple[str, int]
-) -> tuple[Connection, Progress] | None:
-    """Find the connection between two hosts and ports; None where there is or is told none."""
-    family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
-    try:
-        addresses = _ADDRESSES.pack(
-            own[1], peer[1], socket.inet_pton(family, own[0]), socket.inet_pton(family, peer[0])
-        )
-    except (OSError, struct.error):
-        return None  # a host name, a rewritten address, one of another family
-    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0, _ANY_STATE)
-    question = request + addresses + _ANY_COOKIE
-    answer = _questions.ask(question)
-    if answer is None:
-        return None
-    return Connection(question, answer[_KEY]), _read_progress(answer)
 
 
 class Deaths:

@@ -149,7 +149,9 @@ class _Exchange:
         code = int(status[:3])
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         self._counts = self._environ["REQUEST_METHOD"] != "HEAD" and code not in BODILESS
-        self._head = code, parse_size(length) if self._counts else 0
+        size = parse_size(length) if self._counts else 0
+        self._head = code, size
+        self._delivery.begins(size)
 
         def counted(data: bytes) -> object:
             self._hand_over(len(data))
