@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,12 +15,15 @@ from mod_progress import __version__
 from mod_progress.config import InvalidConfig
 from mod_progress.config import check as check_config
 from mod_progress.config import load as load_config
+from mod_progress.doctor import main as examine
 from mod_progress.gateway import preset
 from mod_progress.gateway.actions import Action
 from mod_progress.gateway.listening import ListenError
 from mod_progress.gateway.site import AccessLog, Listener, Site, Tls
 from mod_progress.gateway.supervisor import ReloadError, Supervisor
 from mod_progress.gateway.upstream import Upstream
+from mod_progress.options import OptionError
+from mod_progress.stores import open_store
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_STORE = "./uploads"
@@ -35,8 +39,13 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="mod-progress")
+    """Run the command line; what is wrong with it is said in one line."""
+    try:
+        sys.exit(app(prog_name="mod-progress", standalone_mode=False))
+    except typer.TyperException as error:
+        tell = getattr(error, "format_message", error.__str__)
+        _err.print(f"mod-progress: {tell()}", markup=False)
+        sys.exit(2)
 
 
 def _version(asked: bool) -> None:
@@ -97,6 +106,10 @@ def serve(
             )
         if access_log is not None:
             site = replace(site, access_log=AccessLog(str(access_log)))
+        try:
+            open_store(store_url or site.store)
+        except OptionError as error:
+            raise ReloadError(str(error)) from None
         return replace(site, workers=workers or site.workers, store=store_url or site.store)
 
     try:
@@ -132,6 +145,19 @@ def check(config: Annotated[Path, typer.Argument(help="A configuration file.")])
     if errors:
         raise typer.Exit(1)
     _out.print("ok")
+
+
+@app.command()
+def doctor(
+    url: Annotated[str, typer.Argument(help="Where the app takes uploads.")],
+    show: Annotated[str, typer.Option(help="The path that tells the progress.")] = "/progress",
+    origin: Annotated[
+        str | None, typer.Option(help="The origin of a page that is to read it, if another.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="For how long to upload.")] = 4.0,
+) -> None:
+    """Upload to a running app, watch it, and say in plain words what is wrong."""
+    raise typer.Exit(examine(url, show=show, origin=origin, seconds=seconds))
 
 
 def _fail(why: str, code: int) -> NoReturn:
