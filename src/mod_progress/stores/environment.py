@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -22,8 +23,9 @@ MAX_READERS = 1024
 #: Seconds that a fork waits for a batch that is being written.
 FORK_PATIENCE = 1.0
 
-#: Seconds between two attempts to open what cannot be opened: a lookup must not pay for each.
-RETRY = 1.0
+#: Seconds between two looks at whether the files are there, or can be opened: no lookup pays for
+#: that but one a second.
+CHECK = 1.0
 
 #: Set anew by each boot, where the system has it: deadlines count from the boot.
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -67,11 +69,12 @@ class Environment:
 
     def __init__(self, path: Path, map_size: int) -> None:
         self._path = path
-        self._data = path / "data.mdb"
-        self._file: os.stat_result | None = None
+        self._files = (path / "data.mdb", path / "lock.mdb")
+        self._opened: list[tuple[int, int]] = []
         self._map_size = map_size
         self._handle: lmdb.Environment | None = None
-        self._retry_at = 0.0
+        self._check_at = 0.0
+        self._failure: Exception | None = None
         # Held by whoever opens, closes, writes or forks. Readers need no lock.
         self._lock = threading.RLock()
         self._locked_for_fork = False
@@ -79,30 +82,58 @@ class Environment:
     @contextmanager
     def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
         """Return a transaction that is committed at the end, or aborted if that raises."""
-        with self._lock:
-            if self._handle is not None and not self._same_file():
-                self.close()
-            with self.handle().begin(write=True) as transaction:
-                yield transaction
+        with self._lock, self.handle().begin(write=True) as transaction:
+            yield transaction
 
     def handle(self) -> lmdb.Environment:
-        """Return the open environment. Raises `StoreError`, `lmdb.Error` or OSError."""
-        return self._handle or self._open()
+        """Return the open environment. Raises `StoreError`, `lmdb.Error` or OSError.
+
+        Waits for nobody where it is open already.
+        """
+        trusted = time.monotonic() < self._check_at
+        handle = self._handle
+        if trusted and handle is not None:
+            return handle
+        if trusted and self._failure is not None:
+            raise self._failure.with_traceback(None)
+        if not self._lock.acquire(blocking=handle is None) and handle is not None:
+            return handle
+        self._failure = None
+        try:
+            return self._open()
+        except Exception as failure:
+            self._failure = failure
+            raise
+        finally:
+            self._check_at = time.monotonic() + CHECK
+            self._lock.release()
 
     def close(self) -> None:
         """Let go of the handle; the next use opens it anew."""
         with self._lock:
-            if self._handle is not None:
-                self._handle.close()
-                self._handle = None
+            self._check_at = 0.0
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                handle.close()
+
+    def start_over(self) -> None:
+        """Put away what is there, for good; every process finds so within `CHECK`.
+
+        A full environment has no room for the pages that a deletion takes, and one that is
+        broken stays so.
+        """
+        with self._lock:
+            self.close()
+            away = self._path.with_name(f"{self._path.name}.{os.urandom(8).hex()}")
+            with suppress(FileNotFoundError):
+                self._path.rename(away)
+                shutil.rmtree(away)
 
     def _open(self) -> lmdb.Environment:
-        with self._lock:
-            if self._handle is not None:
-                return self._handle
-            if time.monotonic() < self._retry_at:
-                raise StoreError("it could not be opened")
-            self._retry_at = time.monotonic() + RETRY
+        """Return the handle, of the files that are there: temporary directories get cleaned."""
+        if self._handle is not None and self._stats() != self._opened:
+            self.close()
+        if self._handle is None:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = lmdb.open(
                 os.fspath(self._path),
@@ -115,18 +146,16 @@ class Environment:
                 # A full /dev/shm would be a SIGBUS with it; without, an error.
                 writemap=False,
             )
-            handle.reader_check()
-            self._file = self._data.stat()
-            self._retry_at = 0.0
+            self._opened = self._stats()
             self._handle = handle
-            return handle
+        self._handle.reader_check()
+        return self._handle
 
-    def _same_file(self) -> bool:
-        """Whether the file is still the one opened: temporary directories get cleaned."""
-        try:
-            return self._file is not None and os.path.samestat(self._file, self._data.stat())
-        except FileNotFoundError:
-            return False
+    def _stats(self) -> list[tuple[int, int]]:
+        """Return what tells the files from others of the same names."""
+        with suppress(FileNotFoundError):
+            return [(found.st_dev, found.st_ino) for found in map(Path.stat, self._files)]
+        return []
 
     def before_fork(self) -> None:
         """Close the handle, unless a writer is stuck: then the child goes without it."""
@@ -143,6 +172,7 @@ class Environment:
         """Forget the parent's lock, and a handle that it could not close."""
         self._lock = threading.RLock()
         self._handle = None
+        self._check_at = 0.0
 
 
 _environments: WeakValueDictionary[Path, Environment] = WeakValueDictionary()

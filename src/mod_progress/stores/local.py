@@ -49,12 +49,18 @@ SWEEP = 2
 #: for the pages that readers hold while a batch is written.
 BYTES_AN_ENTRY = 2048
 
+#: Bytes of the smallest map: a batch copies each page that it touches.
+LEAST_MAP = 1 << 20
+
 #: Files of another layout have another name, so that two versions can run side by side.
 LAYOUT = "v1"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 
 _FAULTS = (lmdb.Error, OSError, StoreError)
+
+#: Faults that would stay. What is lost by starting over, its owners publish again.
+_FATAL = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
 
 
 def default_name() -> str:
@@ -85,7 +91,7 @@ class LocalStore:
         self.name = name or default_name()
         self._capacity = capacity
         self._lease = _nanoseconds(lease)
-        self._map_size = map_size or capacity * BYTES_AN_ENTRY
+        self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
         self._health = Health(f"local:{self.name}")
         self._environment: Environment | None = None
         self.after_fork()
@@ -108,9 +114,10 @@ class LocalStore:
                     if not self._write(transaction, update, now)
                 ]
         except _FAULTS as error:
-            why = _why(error)
-            self._health.failed("publish", why)
-            raise StoreError(why) from error
+            if isinstance(error, _FATAL):
+                self._open().start_over()
+            self._health.failed("publish", _why(error))
+            raise StoreError(_why(error)) from error
         self._health.worked("publish")
         return displaced
 

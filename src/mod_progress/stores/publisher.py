@@ -207,14 +207,16 @@ class Publisher:
             now = time.monotonic()
             self._absorb(now)
             if self._closing:
+                self._closing = False
                 self._last_words(now)
-            elif now >= self._next_look:
+                return False
+            if now >= self._next_look:
                 self._look(now)
             elif self._fresh and not self._away:
                 fresh = self._fresh.values()
                 self._publish([(tracked, tracked.transfer.snapshot()) for tracked in fresh], now)
             self._fresh.clear()
-        return not self._closing and (busy or told)
+        return busy or told
 
     def _wait(self, seconds: float) -> bool:
         """Wait until something is told, and a little for what follows it; tell if it was."""
@@ -322,7 +324,6 @@ class Publisher:
             self._publish(batch, now)
         self._running.clear()
         self._ended.clear()
-        self._closing = False
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
