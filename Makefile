@@ -9,7 +9,7 @@ serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0
 	$(BIN)/mod-progress serve
 
 test: $(VENV)/.test ## the whole suite, with coverage by branch
-	scripts/system-packages nginx redis-server chromium curl openssl
+	scripts/system-packages nginx redis-server chromium curl openssl iptables
 	scripts/test $(BIN)
 
 check: $(VENV)/.test ## style and types

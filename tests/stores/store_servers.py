@@ -40,6 +40,7 @@ class RedisServer:
 
     def __init__(self, directory: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
         self.port = free_port()
+        self.prefix = prefix
         self.host = "127.0.0.1"
         self.socket = directory / f"{self.port}.sock"
         self._command = [

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_servers import RedisServer, eventually, look
 
-from mod_progress.stores import Listing, Store, Update
+from mod_progress.stores import Listing, Outcome, Store, Update
 from mod_progress.stores.local import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis import RedisStore
@@ -84,7 +84,7 @@ def test_every_id_that_is_valid_is_a_key(open_store: Open) -> None:
 def test_a_batch_may_be_large(open_store: Open) -> None:
     store = open_store()
     identifiers = [f"id{number}" for number in range(5000)]
-    assert list(store.publish([update(identifier) for identifier in identifiers])) == []
+    assert store.publish([update(identifier) for identifier in identifiers]).displaced == []
     found = [store.lookup(identifier) for identifier in identifiers]
     assert {each.result(timeout=1.5) if isinstance(each, Future) else each for each in found} == {
         RUNNING
@@ -103,9 +103,9 @@ def test_an_update_replaces_what_was_there(open_store: Open) -> None:
 
 def test_the_later_start_wins_and_the_loser_is_told(open_store: Open) -> None:
     loser, winner = open_store(), open_store()
-    assert list(loser.publish([update(), update("other")])) == []
-    assert list(winner.publish([update(snapshot=FAILED, start=20_000_000)])) == []
-    assert list(loser.publish([update(first=False), update("other", first=False)])) == ["a"]
+    assert loser.publish([update(), update("other")]).displaced == []
+    assert winner.publish([update(snapshot=FAILED, start=20_000_000)]).displaced == []
+    assert loser.publish([update(first=False), update("other", first=False)]).displaced == ["a"]
     assert look(loser, "a") == FAILED
 
 
@@ -113,8 +113,8 @@ def test_a_late_end_of_the_loser_changes_nothing(open_store: Open) -> None:
     loser, winner = open_store(), open_store()
     loser.publish([update()])
     winner.publish([update(start=20_000_000)])
-    assert list(loser.publish([update(snapshot=DONE, first=False)])) == ["a"]
-    assert list(loser.publish([update(snapshot=DONE, ttl=0, first=False)])) == ["a"]
+    assert loser.publish([update(snapshot=DONE, first=False)]).displaced == ["a"]
+    assert loser.publish([update(snapshot=DONE, ttl=0, first=False)]).displaced == ["a"]
     assert look(winner, "a") == RUNNING
 
 
@@ -122,15 +122,15 @@ def test_a_late_first_word_of_the_loser_changes_nothing(open_store: Open) -> Non
     """Its process could not reach the store, say, when it started."""
     loser, winner = open_store(), open_store()
     winner.publish([update(start=20_000_000)])
-    assert list(loser.publish([update(snapshot=DONE, start=10_000_000)])) == ["a"]
+    assert loser.publish([update(snapshot=DONE, start=10_000_000)]).displaced == ["a"]
     assert look(winner, "a") == RUNNING
 
 
 def test_a_later_transfer_of_the_same_process_wins_too(open_store: Open) -> None:
     store = open_store()
     store.publish([update()])
-    assert list(store.publish([update(start=20_000_000, snapshot=DONE)])) == []
-    assert list(store.publish([update(first=False)])) == ["a"]
+    assert store.publish([update(start=20_000_000, snapshot=DONE)]).displaced == []
+    assert store.publish([update(first=False)]).displaced == ["a"]
     assert look(store, "a") == DONE
 
 
@@ -138,13 +138,15 @@ def test_to_publish_the_same_twice_is_harmless(open_store: Open) -> None:
     """A publisher does so where it does not know whether the first time took."""
     store = open_store()
     for _ in range(2):
-        assert list(store.publish([update()])) == []
+        assert store.publish([update()]).displaced == []
     assert look(store, "a") == RUNNING
 
 
 def test_an_entry_that_the_store_lost_is_written_anew(open_store: Open) -> None:
     store = open_store()
-    assert list(store.publish([update(first=False)])) == []
+    assert store.publish([update(first=False)]) == Outcome(
+        emptied=not isinstance(store, MemoryStore)
+    )
     assert look(store, "a") == RUNNING
 
 
@@ -254,7 +256,7 @@ def test_stores_agree_with_a_dictionary(
         held = model.get(identifier)
         displaced = held is not None and held[0] > start
         word = update(identifier, snapshot, start)
-        assert list(stores[second % 2].publish([word])) == [identifier] * displaced
+        assert stores[second % 2].publish([word]).displaced == [identifier] * displaced
         if not displaced:
             model[identifier] = start, snapshot
         expected = model[identifier][1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from mod_progress.options import OptionError
@@ -39,14 +40,24 @@ class Update(NamedTuple):
     first: bool
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What a publisher learns by publishing."""
+
+    #: The ids whose transfer another one has displaced.
+    displaced: list[str] = field(default_factory=list)
+    #: Whether an entry that was published before is gone: the store was emptied meanwhile.
+    emptied: bool = False
+
+
 class Store(Protocol):
     """Snapshots by id, for every process to read. Safe to share among threads."""
 
     #: Whether publishing one snapshot takes microseconds, so that a show may wait for it.
     near: bool
 
-    def publish(self, batch: Sequence[Update]) -> Sequence[str]:
-        """Write a batch; return the ids whose transfer another one has displaced.
+    def publish(self, batch: Sequence[Update]) -> Outcome:
+        """Write a batch.
 
         May block: it is for the publisher's thread. Raises `StoreError`; what it wrote until
         then may be written again.

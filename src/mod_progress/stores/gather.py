@@ -21,8 +21,9 @@ BATCH = 2000
 #: does not resolve, an answer that trickles. The contract is one second.
 DEADLINE = 0.9
 
-#: Seconds from a failure to the next attempt; in between nobody waits.
+#: Seconds from a failure to the next attempt, and which id that asks for. In between nobody waits.
 RETRY = 1.0
+PROBE = "probe"
 
 _Question = tuple[str, Future[Snapshot]]
 
@@ -48,16 +49,15 @@ class Gatherer:
         self._promised: SimpleQueue[tuple[float, Future[Snapshot]] | None] = SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
-        self._away_until = 0.0
+        self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
-        now = time.monotonic()
-        if now < self._away_until or not (self._started or self._start()):
+        if self._away or not (self._started or self._start()):
             return UNKNOWN
         future: Future[Snapshot] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
-        self._promised.put((now + DEADLINE, future))
+        self._promised.put((time.monotonic() + DEADLINE, future))
         self._asked.put((identifier, future))
         return future
 
@@ -73,14 +73,16 @@ class Gatherer:
                 jobs = (self._answer, self._asked), (self._keep_promises, self._promised)
                 try:
                     for job, queue in jobs:
-                        threading.Thread(target=job, args=(queue,), daemon=True).start()
+                        threading.Thread(
+                            target=job, args=(queue,), name="mod_progress lookups", daemon=True
+                        ).start()
                 except RuntimeError:  # no more threads: the next lookup tries again
                     return False
                 self._started = True
         return True
 
     def _answer(self, asked: SimpleQueue[_Question | None]) -> None:
-        while (question := asked.get()) is not None:
+        while (question := self._next(asked)) is not None:
             batch = [question, *_drain(asked)]
             try:
                 snapshots = self._fetch([identifier for identifier, _ in batch])
@@ -88,9 +90,16 @@ class Gatherer:
                 self._failed(str(error))
                 snapshots = [UNKNOWN] * len(batch)
             else:
+                self._away = False
                 self._health.worked("lookup")
             for (_, future), snapshot in zip(batch, snapshots, strict=True):
                 _fulfil(future, snapshot)
+
+    def _next(self, asked: SimpleQueue[_Question | None]) -> _Question | None:
+        try:
+            return asked.get(timeout=RETRY if self._away else None)
+        except Empty:
+            return PROBE, Future()
 
     def _keep_promises(self, promised: SimpleQueue[tuple[float, Future[Snapshot]] | None]) -> None:
         while (promise := promised.get()) is not None:
@@ -101,7 +110,7 @@ class Gatherer:
                 _fulfil(future, UNKNOWN)
 
     def _failed(self, why: str) -> None:
-        self._away_until = time.monotonic() + RETRY
+        self._away = True
         self._health.failed("lookup", why)
 
 

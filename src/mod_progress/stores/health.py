@@ -34,12 +34,12 @@ class Health:
                 why,
             )
 
-    def worked(self, use: str) -> None:
-        """Note that ``use`` did what it should."""
-        if use not in self._failing:
+    def worked(self, *uses: str) -> None:
+        """Note that these did what they should."""
+        if self._failing.isdisjoint(uses):
             return
         with self._lock:
-            self._failing.discard(use)
+            self._failing.difference_update(uses)
             last = not self._failing
         if last:
             logger.warning("store %s: it is back", self.name)

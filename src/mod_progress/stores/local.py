@@ -19,7 +19,7 @@ from pathlib import Path
 import lmdb
 
 from mod_progress.options import OptionError
-from mod_progress.stores import CAPACITY, LEASE, StoreError, Update, lapsed
+from mod_progress.stores import CAPACITY, LEASE, Outcome, StoreError, Update, lapsed
 from mod_progress.stores.environment import Environment, boot, private_directory, shared
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.stores.health import Health
@@ -102,24 +102,22 @@ class LocalStore:
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update]) -> list[str]:
-        """Write a batch; return the ids whose transfer another one has displaced."""
+    def publish(self, batch: Sequence[Update]) -> Outcome:
+        """Write a batch."""
+        outcome = Outcome()
         try:
             with self._open().writing() as transaction:
                 now = time.monotonic_ns()
                 self._sweep(transaction, now, SWEEP * (1 + len(batch)))
-                displaced = [
-                    update.identifier
-                    for update in batch
-                    if not self._write(transaction, update, now)
-                ]
+                for update in batch:
+                    self._write(transaction, update, now, outcome)
         except _FAULTS as error:
             if isinstance(error, _FATAL):
                 self._open().start_over()
             self._health.failed("publish", _why(error))
             raise StoreError(_why(error)) from error
-        self._health.worked("publish")
-        return displaced
+        self._health.worked("publish", "lookup")  # where one can be written, it can be read
+        return outcome
 
     def lookup(self, identifier: str) -> Snapshot:
         """Return what is known of the id."""
@@ -166,25 +164,27 @@ class LocalStore:
         with self._open().handle().begin() as transaction:
             return transaction.get(key)
 
-    def _write(self, transaction: lmdb.Transaction[bytes], update: Update, now: int) -> bool:
-        """Write one entry; tell whether the transfer still has its id."""
-        identifier, start, snapshot, ttl, _ = update
+    def _write(
+        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, outcome: Outcome
+    ) -> None:
+        identifier, start, snapshot, ttl, first = update
         token = _TOKEN.pack(start, self._owner)
         key = ENTRY + identifier.encode()
         held = transaction.get(key)
         if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
-            return False
+            outcome.displaced.append(identifier)
+            return
         running = snapshot.state is State.RUNNING
         keep = _nanoseconds(ttl)
         if not running and keep <= 0:
             transaction.delete(key)
-            return True
+            return
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
         value = token + times + encode(snapshot)
         transaction.put(key, value)
         if held is None:
             transaction.put(_index(identifier.encode(), _over(value)), b"")
-        return True
+            outcome.emptied |= not first
 
     def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
         """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from mod_progress.stores import CAPACITY, LEASE, Update, lapsed
+from mod_progress.stores import CAPACITY, LEASE, Outcome, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
@@ -56,11 +56,12 @@ class MemoryStore:
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def publish(self, batch: Sequence[Update]) -> list[str]:
-        """Write a batch; return the ids whose transfer another one has displaced."""
+    def publish(self, batch: Sequence[Update]) -> Outcome:
+        """Write a batch."""
         now = self._clock()
         with self._lock:
-            return [update.identifier for update in batch if not self._write(update, now)]
+            displaced = [update.identifier for update in batch if not self._write(update, now)]
+        return Outcome(displaced)
 
     def lookup(self, identifier: str) -> Snapshot:
         """Return what is known of the id."""

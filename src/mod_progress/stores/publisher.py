@@ -281,10 +281,10 @@ class Publisher:
         """Write a batch; tell whether the store took it."""
         ttl = self._table.ttl
         try:
-            displaced = self._store.publish(
+            outcome = self._store.publish(
                 [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch]
             )
-            if self._away:
+            if self._away or outcome.emptied:
                 self._repeat_ends()
         except StoreError:
             self._away = True
@@ -298,14 +298,14 @@ class Publisher:
                 identifier = tracked.transfer.identifier
                 self._ended.pop(identifier, None)
                 self._settle(identifier, tracked.transfer)
-        for identifier in displaced:
+        for identifier in outcome.displaced:
             lost = self._running.pop(identifier, None)
             if lost is not None:
                 self._table.release(lost.transfer)
         return True
 
     def _repeat_ends(self) -> None:
-        """Publish again what is finished: the store may have lost it while it was away."""
+        """Publish again what is finished: the store may have lost it."""
         self._store.publish(
             [
                 # A start before all others displaces none.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 
-from mod_progress.stores import LEASE, StoreError, Update, lapsed
+from mod_progress.stores import LEASE, Outcome, StoreError, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.stores.gather import Gatherer
 from mod_progress.stores.health import Health
@@ -29,11 +29,12 @@ PREFIX = b"mod_progress:"
 #: transfer's token (16 bytes), and what Python packs. A transfer's first word displaces an older
 #: one; its later words displace none, so that the loser of an id notices. Arguments: for each key
 #: the token, the age in microseconds, whether it is the first word, the value's rest, and the
-#: milliseconds to keep it. Answers with the places of the displaced.
+#: milliseconds to keep it. Answers whether a later word found nothing, and then with the places of
+#: the displaced.
 _PUBLISH = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local displaced = {}
+local answer = {0}
 for i, key in ipairs(KEYS) do
   local token, age, first, rest, keep = unpack(ARGV, 5 * i - 4, 5 * i)
   local start = string.format('%016.0f', now - age)
@@ -44,14 +45,17 @@ for i, key in ipairs(KEYS) do
     start = nil
   end
   if not start then
-    displaced[#displaced + 1] = i
+    answer[#answer + 1] = i
   elseif tonumber(keep) > 0 then
     redis.call('SET', key, start .. token .. rest, 'PX', keep)
+    if not held and first == '0' then
+      answer[1] = 1
+    end
   else
     redis.call('DEL', key)
   end
 end
-return displaced
+return answer
 """)
 
 #: Reads entries: for each key its value and the milliseconds it has left.
@@ -93,9 +97,10 @@ class RedisStore:
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update]) -> list[str]:
-        """Write a batch; return the ids whose transfer another one has displaced."""
+    def publish(self, batch: Sequence[Update]) -> Outcome:
+        """Write a batch."""
         now = time.monotonic_ns()
+        outcome = Outcome()
         try:
             answers = self._server.call(
                 _PUBLISH,
@@ -106,10 +111,11 @@ class RedisStore:
             self._health.failed("publish", str(error))
             raise
         self._health.worked("publish")
-        # Lua counts from one.
-        return [
-            batch[first + place - 1].identifier for first, places in answers for place in places
-        ]
+        for first, (emptied, *places) in answers:
+            outcome.emptied |= bool(emptied)
+            # Lua counts from one.
+            outcome.displaced += [batch[first + place - 1].identifier for place in places]
+        return outcome
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
@@ -123,11 +129,8 @@ class RedisStore:
         def walk() -> None:
             try:
                 listed.set_result(self._list(limit))
-            except StoreError as error:
-                self._health.failed("listing", str(error))
+            except StoreError:  # which the lookups and the publisher find, and say, for themselves
                 listed.set_result([])
-            else:
-                self._health.worked("listing")
 
         threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
         return listed
