@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from store_servers import eventually
 
-from mod_progress.stores import CAPACITY, StoreError, Update
+from mod_progress.stores import CAPACITY, StoreBusy, StoreError, Update
 from mod_progress.stores import environment as environments
 from mod_progress.stores.local import BYTES_AN_ENTRY, LocalStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
@@ -176,7 +176,7 @@ def test_a_full_disk_is_an_error_and_no_crash(store: LocalStore, small_disk: Pat
 _WRITER = """
 import os, sys, time
 from mod_progress.stores.local import LocalStore
-with LocalStore("test")._open().writing() as transaction:
+with LocalStore("test")._open().writing(1.0) as transaction:
     transaction.put(b"ehalf", b"written")
     print("writing", flush=True)
     time.sleep(60)
@@ -207,6 +207,24 @@ def test_a_writer_that_crashes_leaves_nothing_half_done(
 def test_readers_do_not_wait_for_a_writer(store: LocalStore, writer: subprocess.Popen[str]) -> None:
     writer.send_signal(signal.SIGSTOP)
     assert store.lookup("a") == DONE
+
+
+def test_a_writer_that_is_stopped_is_waited_for_a_second_and_said_once(
+    store: LocalStore, writer: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreBusy):
+        store.publish([update("b")], patience=0.0)
+    assert not caplog.records
+    for _ in range(2):
+        with pytest.raises(StoreError, match="does not end its writing"):
+            store.publish([update("b")])
+    assert len(caplog.records) == 1
+    writer.kill()
+    writer.wait()
+    store.publish([update("b")])
+    assert store.lookup("b") == DONE
+    assert len(caplog.records) == 2
 
 
 def test_a_fork_does_not_wait_for_a_writer_of_another_process(

@@ -18,12 +18,19 @@ from mod_progress.transfer import Snapshot, State
 #: transfers must read as errors within 10.
 LEASE = 6.0
 
+#: Seconds that a publisher waits for other processes to end their writing.
+PATIENCE = 1.0
+
 #: How many entries a store holds where nobody says otherwise; the oldest finished leave first.
 CAPACITY = 100_000
 
 
 class StoreError(Exception):
     """The store is gone, full or wrong. Its text is for the log: it never holds a credential."""
+
+
+class StoreBusy(StoreError):
+    """Another process is writing."""
 
 
 class Update(NamedTuple):
@@ -56,11 +63,11 @@ class Store(Protocol):
     #: Whether publishing one snapshot takes microseconds, so that a show may wait for it.
     near: bool
 
-    def publish(self, batch: Sequence[Update]) -> Outcome:
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
         """Write a batch.
 
-        May block: it is for the publisher's thread. Raises `StoreError`; what it wrote until
-        then may be written again.
+        May block, for ``patience`` seconds where it is other processes that it waits for; then it
+        raises `StoreBusy`. Raises `StoreError`; what it wrote until then may be written again.
         """
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:

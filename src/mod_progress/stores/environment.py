@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -15,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from mod_progress.stores import StoreError
+from mod_progress.stores import StoreBusy, StoreError
 
 #: LMDB keeps a slot for each thread that reads at one moment, in any process.
 MAX_READERS = 1024
@@ -26,6 +27,9 @@ FORK_PATIENCE = 1.0
 #: Seconds between two looks at whether the files are there, or can be opened: no lookup pays for
 #: that but one a second.
 CHECK = 1.0
+
+#: Seconds between two attempts to begin a transaction while another process has one.
+POLL = 0.002
 
 #: Set anew by each boot, where the system has it: deadlines count from the boot.
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -73,6 +77,8 @@ class Environment:
         self._opened: list[tuple[int, int]] = []
         self._map_size = map_size
         self._handle: lmdb.Environment | None = None
+        # The file that whoever writes holds locked.
+        self._turn = -1
         self._check_at = 0.0
         self._failure: Exception | None = None
         # Held by whoever opens, closes, writes or forks. Readers need no lock.
@@ -80,10 +86,29 @@ class Environment:
         self._locked_for_fork = False
 
     @contextmanager
-    def writing(self) -> Iterator[lmdb.Transaction[bytes]]:
-        """Return a transaction that is committed at the end, or aborted if that raises."""
-        with self._lock, self.handle().begin(write=True) as transaction:
-            yield transaction
+    def writing(self, patience: float) -> Iterator[lmdb.Transaction[bytes]]:
+        """Return a transaction that is committed at the end, or aborted if that raises.
+
+        Raises `StoreBusy` where another process writes for longer than ``patience`` seconds:
+        LMDB itself would wait for as long as it is stopped.
+        """
+        with self._lock:
+            environment = self.handle()
+            self._take_turn(time.monotonic() + patience)
+            try:
+                with environment.begin(write=True) as transaction:
+                    yield transaction
+            finally:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _take_turn(self, deadline: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreBusy("another process does not end its writing") from None
+                time.sleep(POLL)
 
     def handle(self) -> lmdb.Environment:
         """Return the open environment. Raises `StoreError`, `lmdb.Error` or OSError.
@@ -115,6 +140,7 @@ class Environment:
             handle, self._handle = self._handle, None
             if handle is not None:
                 handle.close()
+                os.close(self._turn)
 
     def start_over(self) -> None:
         """Put away what is there, for good; every process finds so within `CHECK`.
@@ -146,6 +172,7 @@ class Environment:
                 # A full /dev/shm would be a SIGBUS with it; without, an error.
                 writemap=False,
             )
+            self._turn = os.open(self._path / "turn", os.O_RDWR | os.O_CREAT, 0o600)
             self._opened = self._stats()
             self._handle = handle
         self._handle.reader_check()

@@ -19,7 +19,16 @@ from pathlib import Path
 import lmdb
 
 from mod_progress.options import OptionError
-from mod_progress.stores import CAPACITY, LEASE, Outcome, StoreError, Update, lapsed
+from mod_progress.stores import (
+    CAPACITY,
+    LEASE,
+    PATIENCE,
+    Outcome,
+    StoreBusy,
+    StoreError,
+    Update,
+    lapsed,
+)
 from mod_progress.stores.environment import Environment, boot, private_directory, shared
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.stores.health import Health
@@ -102,16 +111,18 @@ class LocalStore:
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update]) -> Outcome:
-        """Write a batch."""
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+        """Write a batch, when other processes let it."""
         outcome = Outcome()
         try:
-            with self._open().writing() as transaction:
+            with self._open().writing(patience) as transaction:
                 now = time.monotonic_ns()
                 self._sweep(transaction, now, SWEEP * (1 + len(batch)))
                 for update in batch:
                     self._write(transaction, update, now, outcome)
         except _FAULTS as error:
+            if isinstance(error, StoreBusy) and patience < PATIENCE:
+                raise
             if isinstance(error, _FATAL):
                 self._open().start_over()
             self._health.failed("publish", _why(error))

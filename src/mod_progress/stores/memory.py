@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from mod_progress.stores import CAPACITY, LEASE, Outcome, Update, lapsed
+from mod_progress.stores import CAPACITY, LEASE, PATIENCE, Outcome, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
@@ -56,8 +56,8 @@ class MemoryStore:
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def publish(self, batch: Sequence[Update]) -> Outcome:
-        """Write a batch."""
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+        """Write a batch; waits for no other process."""
         now = self._clock()
         with self._lock:
             displaced = [update.identifier for update in batch if not self._write(update, now)]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
-from mod_progress.stores import LEASE, Store, StoreError, Update, lapsed
+from mod_progress.stores import LEASE, PATIENCE, Store, StoreBusy, StoreError, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, Transfer
@@ -50,7 +50,7 @@ RETRY = 1.0
 LINGER = 5.0
 
 #: Seconds that the end of the process waits for the last batch.
-PATIENCE = 1.0
+FAREWELL = 1.0
 
 
 class _Tracked:
@@ -121,6 +121,8 @@ class Publisher:
         self._finalizer: object = None
         self._closing = False
         self._away = False
+        #: Whether the store may have lost what it was told.
+        self._emptied = False
         self._next_look = 0.0
         self._last_batch = 0.0
 
@@ -141,8 +143,8 @@ class Publisher:
         """Return what to tell of a transfer that runs here, or whose end the store is owed.
 
         Who asks this process now may ask another next, which must not know less. So where the
-        store is near, it is told first; and while the thread is telling it something, the answer
-        is what it was told before.
+        store is near, it is told first; and while that would have to wait, the answer is what it
+        was told before.
         """
         if not self._store.near:
             return own
@@ -154,7 +156,10 @@ class Publisher:
             self._absorb(now)
             tracked = self._running.get(identifier) or self._ended.get(identifier)
             if tracked is not None and tracked.published != own and not self._away:
-                self._publish([(tracked, own)], now)
+                try:
+                    self._publish([(tracked, own)], now, patience=0.0)
+                except StoreBusy:
+                    return tracked.published or own
             return own
         finally:
             self._working.release()
@@ -164,7 +169,7 @@ class Publisher:
         thread = self._thread
         if thread is not None:
             self._news.put(None)
-            thread.join(PATIENCE)
+            thread.join(FAREWELL)
 
     def _tell(self, transfer: Transfer, start: int) -> None:
         self._news.put((transfer, start))
@@ -216,6 +221,8 @@ class Publisher:
                 fresh = self._fresh.values()
                 self._publish([(tracked, tracked.transfer.snapshot()) for tracked in fresh], now)
             self._fresh.clear()
+            if self._emptied and not self._away:
+                self._repeat_ends()
         return busy or told
 
     def _wait(self, seconds: float) -> bool:
@@ -277,19 +284,20 @@ class Publisher:
             cost = time.thread_time() - spent
             self._next_look = now + min(max(TICK, cost / SHARE), RENEW)
 
-    def _publish(self, batch: _Batch, now: float) -> bool:
-        """Write a batch; tell whether the store took it."""
+    def _publish(self, batch: _Batch, now: float, patience: float = PATIENCE) -> bool:
+        """Write a batch; tell whether the store took it. Raises `StoreBusy` if in a hurry."""
         ttl = self._table.ttl
         try:
             outcome = self._store.publish(
-                [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch]
+                [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch], patience
             )
-            if self._away or outcome.emptied:
-                self._repeat_ends()
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error, StoreBusy) and patience < PATIENCE:
+                raise
             self._away = True
             self._next_look = now + RETRY
             return False
+        self._emptied |= self._away or outcome.emptied
         self._away = False
         self._last_batch = now
         for tracked, snapshot in batch:
@@ -306,13 +314,16 @@ class Publisher:
 
     def _repeat_ends(self) -> None:
         """Publish again what is finished: the store may have lost it."""
-        self._store.publish(
-            [
-                # A start before all others displaces none.
-                Update(identifier, 0, snapshot, left, first=False)
-                for identifier, snapshot, left in self._table.finished()
-            ]
-        )
+        # A start before all others displaces none.
+        updates = [
+            Update(each, 0, last, left, False) for each, last, left in self._table.finished()
+        ]
+        try:
+            self._store.publish(updates)
+        except StoreError:
+            self._away = True
+        else:
+            self._emptied = False
 
     def _last_words(self, now: float) -> None:
         """Publish every end, and what still runs as cut: nobody will tell how it went on."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 
-from mod_progress.stores import LEASE, Outcome, StoreError, Update, lapsed
+from mod_progress.stores import LEASE, PATIENCE, Outcome, StoreError, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.stores.gather import Gatherer
 from mod_progress.stores.health import Health
@@ -97,8 +97,8 @@ class RedisStore:
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update]) -> Outcome:
-        """Write a batch."""
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+        """Write a batch; waits for no other process."""
         now = time.monotonic_ns()
         outcome = Outcome()
         try:

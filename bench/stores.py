@@ -1,0 +1,179 @@
+"""How fast the stores are, and what it costs to publish.
+
+Each rate is the best of three runs, of all processes together. Updates come in batches of 1,000:
+"together" of ids that lie side by side, "apart" of ids that lie anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing.synchronize import Barrier
+
+from mod_progress.stores import Store, Update
+from mod_progress.stores.local import LocalStore
+from mod_progress.stores.memory import MemoryStore
+from mod_progress.stores.redis import RedisStore
+from mod_progress.tracker import Tracker
+from mod_progress.transfer import Snapshot, State
+
+BATCH = 1000
+SECONDS = 0.7
+ROUNDS = 3
+
+Open = Callable[[], Store]
+Work = Callable[[Store, int], int]
+
+
+def updates(numbers: list[int]) -> list[Update]:
+    now = time.monotonic_ns()
+    return [
+        Update(f"{number:016x}", now, Snapshot(State.RUNNING, number, 0, 10**9), 3600.0, True)
+        for number in numbers
+    ]
+
+
+def fill(store: Store, entries: int) -> None:
+    for first in range(0, entries, 5000):
+        store.publish(updates(list(range(first, min(first + 5000, entries)))))
+
+
+def update_together(store: Store, entries: int) -> int:
+    first = random.randrange(max(1, entries - BATCH))
+    store.publish(updates(list(range(first, first + BATCH))))
+    return BATCH
+
+
+def update_apart(store: Store, entries: int) -> int:
+    store.publish(updates(random.choices(range(entries), k=BATCH)))
+    return BATCH
+
+
+def look_up(store: Store, entries: int) -> int:
+    found = [store.lookup(f"{number:016x}") for number in random.choices(range(entries), k=BATCH)]
+    for each in found:
+        if isinstance(each, Future):
+            each.result()
+    return BATCH
+
+
+def _process(
+    store: Store, work: Work, entries: int, barrier: Barrier, rates: multiprocessing.Queue[float]
+) -> None:
+    for _ in range(ROUNDS):
+        work(store, entries)
+        barrier.wait()
+        done, start = 0, time.perf_counter()
+        while time.perf_counter() - start < SECONDS:
+            done += work(store, entries)
+        rates.put(done / (time.perf_counter() - start))
+        barrier.wait()
+
+
+def rate(opens: Open, work: Work, entries: int, processes: int) -> float:
+    """Return operations a second, of all processes together."""
+    barrier = multiprocessing.Barrier(processes)
+    rates: multiprocessing.Queue[float] = multiprocessing.Queue()
+    workers = [
+        multiprocessing.Process(target=_process, args=(opens(), work, entries, barrier, rates))
+        for _ in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    measured = [rates.get() for _ in range(ROUNDS * processes)]
+    for worker in workers:
+        worker.join()
+    return max(sum(measured[i * processes : (i + 1) * processes]) for i in range(ROUNDS))
+
+
+def report_rates(redis: str | None, most: int, processes: list[int]) -> None:
+    print(f"{'store':8}{'entries':>10}{'processes':>11}{'operation':>17}{'a second':>12}")
+    sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= most]
+    for size in sizes:
+        for name, opens in stores(redis, size).items():
+            fill(opens(), size)
+            for count in processes if name != "memory" else [1]:
+                for work in (update_together, update_apart, look_up):
+                    found = rate(opens, work, size, count)
+                    print(f"{name:8}{size:10,}{count:11}{work.__name__:>17}{found:12,.0f}")
+
+
+def report_publishing(store: Store, transfers: int) -> None:
+    """Tell what part of a core it takes to publish ``transfers`` that all move."""
+    tracker = Tracker(store=store, capacity=2 * transfers)
+    running = [
+        tracker.track("POST", f"X-Progress-ID={number:016x}".encode(), None, 10**9)
+        for number in range(transfers)
+    ]
+    time.sleep(1.0)
+    for label, step in (("slowly", 10**5), ("fast", 10**7), ("not at all", 0)):
+        moving, spent, start = 0.0, time.process_time(), time.perf_counter()
+        while time.perf_counter() - start < 4.0:
+            began = time.process_time()
+            for transfer in running:
+                if transfer is not None:
+                    transfer.received += step
+            moving += time.process_time() - began
+            time.sleep(0.1)
+        share = (time.process_time() - spent - moving) / (time.perf_counter() - start)
+        print(f"{transfers:,} transfers that move {label}: {share:.1%} of a core")
+    tracker.close()
+
+
+def report_delay(opens: Callable[[], Store], shows: int) -> None:
+    """Tell how far a show of another process is behind, of one transfer of 10 GB at 100 MB/s."""
+    mine, other = Tracker(store=opens()), opens()
+    transfer = mine.track("POST", b"X-Progress-ID=delay", None, 10**10)
+    assert transfer is not None
+    start, behind = time.perf_counter(), []
+    for _ in range(shows):
+        time.sleep(0.01)
+        transfer.received = int((time.perf_counter() - start) * 1e8)
+        found = other.lookup("delay")
+        seen = found.result() if isinstance(found, Future) else found
+        behind.append((transfer.received - seen.received) / 1e8)
+    behind.sort()
+    print(f"a show elsewhere is behind by {behind[shows // 2]:.3f} s, {behind[-1]:.3f} s at most")
+    mine.close()
+
+
+def stores(redis: str | None, entries: int) -> dict[str, Callable[[], Store]]:
+    """Return how to open each store; another one of the same name holds the same entries."""
+    memory = MemoryStore(capacity=2 * entries)
+    opens: dict[str, Callable[[], Store]] = {
+        "memory": lambda: memory,
+        "local": lambda: LocalStore(f"bench{entries}", capacity=2 * entries, lease=3600),
+    }
+    if redis:
+        opens["redis"] = lambda: RedisStore(redis, lease=3600)
+    return opens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000, help="at most so many")
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 4])
+    parser.add_argument("--redis", help="the URL of a server that may be written to")
+    parser.add_argument("--only", choices=["rates", "publishing", "delay"])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        os.environ["XDG_RUNTIME_DIR"] = directory
+        if given.only in (None, "rates"):
+            report_rates(given.redis, given.entries, given.processes)
+        for name, opens in stores(given.redis, 100_000).items():
+            if given.only in (None, "publishing"):
+                print(f"{name}:")
+                report_publishing(opens(), 10_000)
+            if given.only in (None, "delay"):
+                print(f"{name}:")
+                report_delay(opens, 500)
+
+
+if __name__ == "__main__":
+    main()
