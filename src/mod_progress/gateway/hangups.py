@@ -30,8 +30,8 @@ class Hangups:
             self._watched[descriptor] = gone
             self._epoll.register(descriptor, 0)
 
-    def forget(self, watched: int) -> None:
-        """Watch the socket no longer."""
+    def forget(self, descriptor: int) -> None:
+        """Watch the socket no longer; to be called before it is closed."""
         if self._watched.pop(descriptor, None) is not None:
             assert self._epoll is not None
             self._epoll.unregister(descriptor)
