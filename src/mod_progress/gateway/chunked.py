@@ -62,7 +62,7 @@ class ChunkedDecoder:
         self._refusal: Refusal | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in ``data``; raises `Refusal` (400) for broken framing."""
+        """Return the body's bytes in ``data``; raises `Refusal` (400) once the framing breaks."""
         if self._refusal is not None:
             raise self._refusal
         self._data += data

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+
+from mod_progress.gateway.target import is_host, split_target
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -42,10 +42,6 @@ _FIRST_WORD = re.compile(_METHOD + rb"|[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+\Z|\r\Z"
 #: another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])").search
 
-#: RFC 3986, section 3.2.2, without an empty name; at most five digits hold every port.
-_HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
-).fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
 _CODING = re.compile(_TOKEN).fullmatch
 
@@ -120,7 +116,9 @@ class RequestHead:
         self.named = _by_name(fields)
         self.connection = _tokens(self._all(b"connection"))
         self.target, self.host = self._authority(target)
-        self.path, self.query = _split_target(self.target)
+        self.path, self.query = split_target(self.target)
+        if "\0" in self.path:
+            raise Refusal(400, "a NUL in the path")
         #: The fields as they go on to an upstream, once that was worked out.
         self.onward: bytes | None = None
         self.chunked = self._chunked()
@@ -145,14 +143,15 @@ class RequestHead:
             raise Refusal(400, "Host is repeated")
         if not hosts and self.minor:
             raise Refusal(400, "Host is missing")
-        if hosts:
-            _check_host(hosts[0])
+        if hosts and not is_host(hosts[0]):
+            raise Refusal(400, "Host is not a valid host")
         host = hosts[0] if hosts else b""
         if target.startswith(b"/"):
             return target, host
         absolute = _ABSOLUTE(target)
         if absolute is not None:
-            _check_host(absolute[1])
+            if not is_host(absolute[1]):
+                raise Refusal(400, "the target's host is not a valid host")
             if absolute[2] is None and self.method == "OPTIONS":
                 return b"*", absolute[1]  # RFC 9112, section 3.2.4
             path = absolute[2] or b"/"
@@ -346,46 +345,11 @@ def _tokens(values: Iterable[bytes]) -> frozenset[bytes]:
     return frozenset(token.lower() for token in _elements(values) if token)
 
 
-def _check_host(host: bytes) -> None:
-    match = _HOST(host)
-    try:
-        if match is None:
-            raise AddressValueError
-        if match[1] is not None:
-            IPv6Address(match[1].decode())
-    except AddressValueError:
-        raise Refusal(400, "not a valid host") from None
-
-
 def _length(values: list[bytes]) -> int:
     """Return the one Content-Length (RFC 9112, section 6.3); raises `Refusal`."""
     if len(values) != 1 or _LENGTH(values[0]) is None:
         raise Refusal(400, "Content-Length is not one decimal number")
     return int(values[0])
-
-
-def _split_target(target: bytes) -> tuple[str, bytes]:
-    """Return the path, percent-decoded and without dot segments, and the raw query."""
-    raw, _, query = target.partition(b"?")
-    if b"%" in raw:
-        raw = unquote_to_bytes(raw)
-        if b"\0" in raw:
-            raise Refusal(400, "a NUL in the path")
-    path = raw.decode("utf-8", "surrogateescape")
-    return (remove_dot_segments(path) if "/." in path or "//" in path else path), query
-
-
-def remove_dot_segments(path: str) -> str:
-    """Resolve ``.``, ``..`` and empty segments (RFC 3986, 5.2.4); never above the root."""
-    kept: list[str] = []
-    segments = path.split("/")
-    for segment in segments:
-        if segment == "..":
-            del kept[-1:]
-        elif segment not in ("", "."):
-            kept.append(segment)
-    directory = segments[-1] in ("", ".", "..") and kept
-    return "/" + "/".join(kept) + ("/" if directory else "")
 
 
 def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -1,0 +1,46 @@
+"""What a request is for: the syntax of hosts and paths (RFC 3986); no I/O."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import unquote_to_bytes
+
+#: RFC 3986, section 3.2.2, without an empty name; at most five digits hold every port.
+_HOST = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
+).fullmatch
+
+
+def is_host(host: bytes) -> bool:
+    """Whether this is a host, and perhaps a port, as a Host field has it."""
+    match = _HOST(host)
+    if match is None or match[1] is None:
+        return match is not None
+    try:
+        IPv6Address(match[1].decode())
+    except AddressValueError:
+        return False
+    return True
+
+
+def split_target(target: bytes) -> tuple[str, bytes]:
+    """Return the path, percent-decoded and without dot segments, and the raw query."""
+    raw, _, query = target.partition(b"?")
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    path = raw.decode("utf-8", "surrogateescape")
+    return (remove_dot_segments(path) if "/." in path or "//" in path else path), query
+
+
+def remove_dot_segments(path: str) -> str:
+    """Resolve ``.``, ``..`` and empty segments (RFC 3986, 5.2.4); never above the root."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    directory = segments[-1] in ("", ".", "..") and kept
+    return "/" + "/".join(kept) + ("/" if directory else "")
