@@ -17,6 +17,9 @@ PURE = [
     "table.py",
     "gateway/message.py",
     "gateway/chunked.py",
+    "gateway/conditional.py",
+    "gateway/filenames.py",
+    "gateway/ranges.py",
 ]
 FORBIDDEN_IN_PURE = {"asyncio", "socket", "ssl", "select", "lmdb", "redis", "uvloop", "os", "io"}
 

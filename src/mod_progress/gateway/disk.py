@@ -13,7 +13,8 @@ from mod_progress.gateway.stream import Cut
 
 logger = logging.getLogger("mod_progress.gateway")
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+#: No room, no quota, or more than the file system takes in one file.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write(file: FileIO, data: bytes | memoryview) -> None:

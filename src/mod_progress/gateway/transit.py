@@ -232,6 +232,8 @@ class Transit:
 class _FromSocket(Transit):
     """A body that leaves its socket through a pipe."""
 
+    _turn = _TURN
+
     def __init__(self, body: Body, *sinks: _Side) -> None:
         self._source = _Source(body.stream)
         self._pipe: tuple[int, int] | None = None
@@ -262,7 +264,7 @@ class _FromSocket(Transit):
         """Fill the pipe, empty it, and so on."""
         body, moved = self._body, 0
         while body.remaining or self._inside:
-            if moved >= _TURN:
+            if moved >= self._turn:
                 return False
             if not self._inside:
                 self._fill()
@@ -323,6 +325,9 @@ class Splice(_FromSocket):
 
 class SpliceToFile(_FromSocket):
     """From socket to file."""
+
+    # Shorter, as writing into a file copies, and may wait for the disk.
+    _turn = 256 * 1024
 
     def __init__(self, body: Body, file: FileIO) -> None:
         self._file = file

@@ -178,9 +178,12 @@ class _Form:
 
     def _part_ended(self) -> None:
         draft, self._draft = self._draft, None
-        # What a form sends where no file was chosen has neither name nor content.
-        if draft is not None and (self._name or draft.size):
+        if draft is None:
+            return
+        if self._name or draft.size:
             self.files.append((safe_name(self._name or ""), draft))
+        else:
+            draft.close()  # what a form sends where no file was chosen
 
     def _ended(self) -> None:
         self.finished = True
