@@ -1,0 +1,78 @@
+"""Gateways that serve the page, and what a person does in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from playwright.sync_api import Locator, Page
+
+#: A name by which the browser reaches 127.0.0.1 and that is no secure context, unlike localhost.
+ELSEWHERE = "files.example"
+
+
+class Server(NamedTuple):
+    """A running `mod-progress serve`."""
+
+    url: str
+    uploads: Path
+    process: subprocess.Popen[str]
+
+    def ask(self, identifier: str) -> dict[str, Any]:
+        with urlopen(f"{self.url}progress?X-Progress-ID={quote(identifier)}") as answer:
+            snapshot: dict[str, Any] = json.load(answer)
+            return snapshot
+
+    def kill(self) -> None:
+        """End it with its workers, and with what is in flight."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def serving(directory: Path, *arguments: str) -> Iterator[Server]:
+    command = Path(sys.executable).with_name("mod-progress")
+    with subprocess.Popen(
+        [command, "serve", *arguments],
+        cwd=directory,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(directory)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield Server(process.stdout.readline().strip(), directory / "uploads", process)
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def throttled(page: Page, rate: int) -> Iterator[None]:
+    """Let the page send no more than so many bytes a second, for a while."""
+    session = page.context.new_cdp_session(page)
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": rate})
+    yield
+    session.detach()
+
+
+def make_file(path: Path, size: int) -> Path:
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def choose(page: Page, *paths: Path) -> None:
+    page.get_by_label("Choose files").set_input_files([str(path) for path in paths])
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("listitem").filter(has=page.get_by_role("progressbar", name=name))

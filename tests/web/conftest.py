@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import ELSEWHERE, Server, serving
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
+]
+
+#: The page, with a backend behind it that takes the uploads.
+SITE = """
+setup {{
+    module_load ("mod_progress", "mod_proxy");
+    listen "127.0.0.1:0";
+    progress.methods ("PUT");
+}}
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path =^ "/upload/" {{
+    progress.track;
+    proxy "127.0.0.1:{backend}";
+}} else {{
+    docroot "{web}";
+    index ("index.html");
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The default site, for all tests."""
+    with serving(tmp_path_factory.mktemp("site"), "--listen", "127.0.0.1:0") as running:
+        yield running
+
+
+@pytest.fixture
+def server(lasting_server: Server) -> Iterator[Server]:
+    """The default site, without uploads."""
+    yield lasting_server
+    for path in lasting_server.uploads.glob("*"):
+        path.unlink()
+
+
+@pytest.fixture
+def release() -> threading.Event:
+    """Lets the backend answer."""
+    return threading.Event()
+
+
+@pytest.fixture
+def backed_server(tmp_path: Path, release: threading.Event) -> Iterator[Server]:
+    """The page before a backend that takes its time, and whose disk is full for some."""
+
+    class Backend(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            size = int(self.headers["Content-Length"])
+            self.rfile.read(size)
+            release.wait(30)
+            self.send_response(507 if "too-much" in self.path else 201)
+            body = json.dumps({"files": [{"name": "kept", "size": size}]}).encode()
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    site = tmp_path / "site.conf"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Backend) as backend:
+        site.write_text(SITE.format(backend=backend.server_port, web=files("mod_progress") / "web"))
+        threading.Thread(target=backend.serve_forever).start()
+        with serving(tmp_path, str(site)) as running:
+            yield running
+            release.set()
+        backend.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+
+
+#: Requests that may fail, which the browser itself reports; the last is its own idea.
+reported_by_browser = re.compile("/(upload/|progress|favicon.ico)").search
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page in a context of its own; none may complain of anything."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type == "error" and not reported_by_browser(message.location["url"]):
+            complaints.append(message.text)
+
+    def open_page(url: str, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        context.on("console", complain)  # violations of the Content-Security-Policy, too
+        context.on("weberror", lambda failure: complaints.append(str(failure.error)))
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

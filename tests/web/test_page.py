@@ -1,0 +1,234 @@
+"""The page that the gateway serves without a configuration, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from browsing import ELSEWHERE, Server, choose, make_file, row, serving, throttled
+from playwright.sync_api import Dialog, Page, expect
+
+
+def test_a_bar_tells_what_the_server_has(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    size = 50_000_000
+    film = make_file(tmp_path / "a film.mkv", size)
+    page = open_page(server.url)
+    with throttled(page, 15_000_000):
+        with page.expect_request(re.compile("/upload/")) as sent:
+            choose(page, film)
+        identifier = parse_qs(urlsplit(sent.value.url).query)["X-Progress-ID"][0]
+        bar = page.get_by_role("progressbar", name="a film.mkv")
+        values = [0.0]
+        while values[-1] < 1:
+            values.append(bar.evaluate("bar => bar.value"))
+            assert values[-1] * size <= server.ask(identifier)["received"]
+        assert values == sorted(values)
+        assert len(set(values)) > 5
+        expect(row(page, "a film.mkv")).to_contain_text("Done")
+        expect(row(page, "a film.mkv")).to_contain_text("50.0 MB saved as a film.mkv in")
+        assert (server.uploads / "a film.mkv").read_bytes() == film.read_bytes()
+        assert server.ask(identifier)["state"] == "done"
+
+
+def test_amounts_rate_and_time_left_are_told(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    with throttled(page, 1_000_000):
+        choose(page, make_file(tmp_path / "film.mkv", 80_000_000))
+        amounts = re.compile(r"^\d\.\d MB of 80\.0 MB · .*B/s · 1 min \d+ s left$")
+        expect(row(page, "film.mkv").get_by_text(amounts)).to_be_visible()
+        expect(page.get_by_role("progressbar")).to_have_attribute(
+            "aria-valuetext", re.compile(r"^\d+%, .* of 80.0 MB")
+        )
+
+
+def test_several_files_take_turns(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    names = ["one", "two", "three", "four", "ünï çödé & 100%?#.txt"]
+    chosen = [make_file(tmp_path / name, 300_000) for name in names]
+    page = open_page(server.url)
+    with throttled(page, 500_000):
+        choose(page, *chosen)
+        expect(page.get_by_role("listitem")).to_have_count(len(names))
+        expect(page.get_by_text("Waiting", exact=True)).to_have_count(3)
+    expect(page.get_by_text("Done", exact=True)).to_have_count(len(names))
+    for path in chosen:
+        assert (server.uploads / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_empty_file_is_a_file(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    choose(page, make_file(tmp_path / "empty", 0))
+    expect(row(page, "empty")).to_contain_text("Done")
+    assert (server.uploads / "empty").read_bytes() == b""
+
+
+def test_files_are_dropped_anywhere(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(server.url)
+    dropped = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            for (const name of ["a", "b"]) transfer.items.add(new File([name], name));
+            return transfer;
+        }"""
+    )
+    page.locator("footer").dispatch_event("drop", {"dataTransfer": dropped})
+    expect(page.get_by_text("Done", exact=True)).to_have_count(2)
+    assert {path.name: path.read_text() for path in server.uploads.iterdir()} == {
+        "a": "a",
+        "b": "b",
+    }
+
+
+def test_all_is_done_by_keyboard(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    film = make_file(tmp_path / "film.mkv", 30_000_000)
+    page = open_page(server.url)
+    with throttled(page, 1_000_000):
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Choose files")).to_be_focused()
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Space")
+        chooser.value.set_files(film)
+        expect(row(page, "film.mkv")).to_contain_text("%")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Copy link: film.mkv")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Cancel: film.mkv")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(row(page, "film.mkv")).to_contain_text("Cancelled")
+        expect(row(page, "film.mkv")).to_be_focused()
+        assert not (server.uploads / "film.mkv").exists()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Try again: film.mkv")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(row(page, "film.mkv")).to_contain_text("Done")
+    assert (server.uploads / "film.mkv").read_bytes() == film.read_bytes()
+
+
+def test_one_that_waits_can_be_cancelled(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    with throttled(page, 500_000):
+        choose(page, *(make_file(tmp_path / name, 1_000_000) for name in ("one", "two", "three")))
+        page.get_by_role("button", name="Cancel: three").click()
+        expect(row(page, "three")).to_contain_text("Cancelled")
+    expect(page.get_by_text("Done", exact=True)).to_have_count(2)
+    assert not (server.uploads / "three").exists()
+
+
+def test_a_file_too_large_is_refused_in_words(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    with (tmp_path / "everything").open("wb") as sparse:
+        sparse.truncate(17 * 1024**3)
+    page = open_page(server.url)
+    choose(page, tmp_path / "everything")
+    expect(row(page, "everything")).to_contain_text(
+        "Refused: the file is too large for the server (413)."
+    )
+
+
+def test_processing_and_what_the_backend_says(
+    open_page: Callable[..., Page],
+    backed_server: Server,
+    release: threading.Event,
+    tmp_path: Path,
+) -> None:
+    page = open_page(backed_server.url)
+    choose(page, make_file(tmp_path / "fits", 100_000), make_file(tmp_path / "too-much", 100_000))
+    for name in ("fits", "too-much"):
+        expect(row(page, name)).to_contain_text("Processing")
+        expect(row(page, name)).to_contain_text("All 100 kB received")
+    release.set()
+    expect(row(page, "fits")).to_contain_text("Done")
+    expect(row(page, "fits")).to_contain_text("saved as kept")
+    expect(row(page, "too-much")).to_contain_text("Refused: the server's disk is full (507).")
+
+
+def test_a_lost_connection_is_told(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    with serving(tmp_path, "--listen", "127.0.0.1:0") as server:
+        page = open_page(server.url)
+        with throttled(page, 1_000_000):
+            choose(page, make_file(tmp_path / "film.mkv", 30_000_000))
+            expect(row(page, "film.mkv")).to_contain_text("%")
+            server.kill()
+            expect(row(page, "film.mkv")).to_contain_text("The connection was lost.")
+            page.goto("about:blank")
+
+
+def test_a_file_that_is_gone_is_told(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    with throttled(page, 500_000):
+        choose(page, *(make_file(tmp_path / name, 1_000_000) for name in ("one", "two", "gone")))
+        (tmp_path / "gone").unlink()
+    expect(row(page, "gone")).to_contain_text("It cannot be read")
+
+
+def test_anybody_with_the_link_sees_the_bar(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url, permissions=["clipboard-read", "clipboard-write"])
+    with throttled(page, 5_000_000):
+        choose(page, make_file(tmp_path / "a film.mkv", 10_000_000))
+        page.get_by_role("button", name="Copy link: a film.mkv").click()
+        expect(page.get_by_role("log")).to_contain_text("Link copied.")
+        friend = open_page(page.evaluate("navigator.clipboard.readText()"))
+        shared = friend.get_by_role("region", name="Shared with you").get_by_role("listitem")
+        expect(shared).to_contain_text("a film.mkv")
+        expect(shared).to_contain_text(re.compile("MB of 10.0 MB"))
+        expect(shared.get_by_role("button")).to_have_count(0)
+        expect(shared).to_contain_text("Done")
+        expect(shared).to_contain_text("10.0 MB received")
+
+
+def test_a_link_to_nothing_waits(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(server.url + "#id=nobody-knows")
+    expect(row(page, "nobody-knows")).to_contain_text("Waiting")
+    page.evaluate("fetch('upload/later?X-Progress-ID=nobody-knows', {method: 'PUT', body: 'x'})")
+    expect(row(page, "nobody-knows")).to_contain_text("Done")
+
+
+def test_it_works_where_the_browser_trusts_nobody(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url.replace("127.0.0.1", ELSEWHERE))
+    assert page.evaluate("!isSecureContext && !crypto.randomUUID && !navigator.clipboard")
+    links: list[str] = []
+
+    def note_link(dialog: Dialog) -> None:
+        links.append(dialog.default_value)
+        dialog.accept()
+
+    page.on("dialog", note_link)
+    with throttled(page, 500_000):
+        choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
+        page.get_by_role("button", name="Copy link").click()
+        assert re.fullmatch(r"http://files\.example:\d+/#id=[0-9a-f]{32}&name=film\.mkv", links[0])
+    expect(row(page, "film.mkv")).to_contain_text("Done")
+
+
+def test_a_plain_form_does_without_javascript(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url, java_script_enabled=False)
+    choose(page, make_file(tmp_path / "one", 1000), make_file(tmp_path / "two", 2000))
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="Saved")).to_be_visible()
+    assert {path.name: path.stat().st_size for path in server.uploads.iterdir()} == {
+        "one": 1000,
+        "two": 2000,
+    }
