@@ -351,7 +351,7 @@ def test_a_file_that_becomes_shorter_is_visibly_cut(server: Gateway, endless: Pa
 
 def test_a_client_that_goes_away_frees_the_file(server: Gateway, endless: Path) -> None:
     with start_download(server):
-        assert str(endless) in server.descriptors
+        eventually(lambda: str(endless) in server.descriptors)
     assert finished(server, "d") == {"state": "error", "status": 200}
     eventually(lambda: str(endless) not in server.descriptors)
 

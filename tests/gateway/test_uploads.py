@@ -308,7 +308,7 @@ def test_an_upload_that_is_cut_leaves_nothing(
     with server.connect() as client:
         client.sendall(sent)
         eventually(lambda: server.show("u").get("received"))
-        assert any(str(directory) in name for name in server.descriptors)
+        eventually(lambda: any(str(directory) in name for name in server.descriptors))
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     eventually(lambda: server.show("u") == {"state": "error", "status": 0})
