@@ -50,7 +50,9 @@ def serving(directory: Path, *arguments: str) -> Iterator[Server]:
     ) as process:
         assert process.stdout is not None
         try:
-            yield Server(process.stdout.readline().strip(), directory / "uploads", process)
+            url = process.stdout.readline().strip()
+            assert url, "it did not start"
+            yield Server(url, directory / "uploads", process)
         finally:
             process.terminate()
 

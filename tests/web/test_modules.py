@@ -1,11 +1,13 @@
-"""What the page's modules work out."""
+"""The page's modules by themselves: words, estimates, the documented client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from browsing import Server
+from browsing import Server, make_file, serving, throttled
 from playwright.sync_api import Page
 
 WORDS = {
@@ -37,6 +39,43 @@ def test_words(open_page: Callable[..., Page], server: Server) -> None:
         for expression in WORDS
     }
     assert said == WORDS
+
+
+#: A site whose page is the example of docs/browser.md.
+EXAMPLE_SITE = """
+setup {{
+    module_load "mod_progress";
+    listen "127.0.0.1:0";
+}}
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path == "/upload" {{
+    progress.track;
+    upload.store "{directory}/uploads";
+}} else {{
+    docroot "{directory}";
+    index ("index.html");
+}}
+"""
+
+
+def test_the_example_of_the_documentation_works(
+    open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    documentation = (Path(__file__).parents[2] / "docs" / "browser.md").read_text()
+    example = documentation.split("```html\n")[1].split("```")[0]
+    (tmp_path / "index.html").write_text(f"<!doctype html><link rel=icon href=data:,>{example}")
+    client = files("mod_progress") / "web" / "progress.js"
+    (tmp_path / "progress.js").write_bytes(client.read_bytes())
+    (tmp_path / "site.conf").write_text(EXAMPLE_SITE.format(directory=tmp_path))
+    film = make_file(tmp_path / "film.mkv", 5_000_000)
+    with serving(tmp_path, str(tmp_path / "site.conf")) as server:
+        page = open_page(server.url)
+        with throttled(page, 5_000_000), page.expect_response("**/upload?*") as response:
+            page.locator("#file").set_input_files(film)
+            page.wait_for_function("bar.value > 0 && bar.value < 1")
+        assert response.value.status == 201
+        assert (server.uploads / "film.mkv").read_bytes() == film.read_bytes()
 
 
 def test_an_estimate_forgets_old_rates(open_page: Callable[..., Page], server: Server) -> None:

@@ -58,7 +58,10 @@ function enqueue(file, row) {
   const cancelling = new AbortController();
   row.wait(size(file.size));
   row.offer({
-    share: () => copy(linkTo(identifier, file.name)),
+    share: async () => {
+      await copy(linkTo(identifier, file.name));
+      row.mark("share");
+    },
     cancel: () => {
       cancelling.abort();
       if (withdraw(attempt)) end(row, file, new UploadFailure("cancelled"));
@@ -99,7 +102,9 @@ async function send(file, row, identifier, signal) {
         if (["running", "unreachable"].includes(snapshot.state)) row.show(snapshot);
       },
     });
-    const { files } = await response.json();
+    const { files } = await response.json().catch(() => {
+      throw new UploadFailure("lost");
+    });
     row.offer({});
     row.finish(`${size(file.size)} saved as ${files[0].name}`);
   } catch (error) {

@@ -31,7 +31,7 @@ const PATIENCE = 10_000;
 
 /** Return an id that nobody can guess: whoever knows it may look. */
 export function freshIdentifier() {
-  // randomUUID exists in secure contexts alone, so not where a page comes by http from another host.
+  // randomUUID exists in secure contexts alone, so by plain http from localhost alone.
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

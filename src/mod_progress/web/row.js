@@ -40,8 +40,14 @@ export class Row {
     for (const button of this.#parts.buttons) {
       button.onclick = actions[button.className];
       button.hidden = !button.onclick;
+      delete button.dataset.marked;
     }
     if (focused.hidden && this.#parts.row.contains(focused)) this.#parts.row.focus();
+  }
+
+  /** Mark what was offered as done. */
+  mark(action) {
+    this.#parts.row.querySelector(`.${action}`).dataset.marked = "";
   }
 
   /** Nothing moves yet. */
@@ -107,7 +113,8 @@ export class Row {
     } else {
       const value = received / total;
       const percent = `${Math.floor(100 * value)}%`;
-      this.#draw("uploading", percent, this.#detail(`${size(received)} of ${size(total)}`, total), { value });
+      const amount = `${size(received)} of ${size(total)}`;
+      this.#draw("uploading", percent, this.#detail(amount, total), { value });
     }
   }
 

@@ -24,7 +24,9 @@ export function size(bytes, per = "") {
 /** Return "3 s", "4 min 20 s", "1 h 5 min". */
 export function duration(seconds) {
   const whole = Math.max(1, Math.round(seconds));
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const rest = whole % 60;
   if (hours) return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
   if (minutes) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
   return `${rest} s`;
