@@ -133,12 +133,12 @@ class Connection(Stream):
         """Stop what serves this client: nothing goes on for nobody."""
         super().connection_lost(error)
         if self._task is not None:
-            self._task.cancel()
+            # Not before its first step: a coroutine that never began concludes nothing.
+            self.loop.call_soon(self._task.cancel)
         elif self._exchange is not None and self._exchange.quick is not None:
             self._exchange.quick.abandon()
             self.conclude(self._exchange)
-        while self._unsettled:
-            self._unsettled.popleft()[1].cut()
+        self._settle_unacknowledged()
         self.worker.closed(self)
 
     def read_expired(self) -> None:
@@ -282,6 +282,7 @@ class Connection(Stream):
             self._unsettled.append((self.handed, exchange.transfer))
             self.acknowledge()
         if self.lost:
+            self._settle_unacknowledged()
             return
         if exchange.keep_alive and not self.worker.draining:
             self.read_deadline = self.worker.now + self.limits.idle_time
@@ -355,6 +356,12 @@ class Connection(Stream):
                 return
             self._unsettled.popleft()
             transfer.delivered()
+
+    def _settle_unacknowledged(self) -> None:
+        """The connection is gone: what the client has of a response, it has; the rest is cut."""
+        self.acknowledge()
+        while self._unsettled:
+            self._unsettled.popleft()[1].cut()
 
     @cached_property
     def authority(self) -> bytes:

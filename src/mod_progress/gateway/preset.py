@@ -27,25 +27,29 @@ SHOW_PATH = "/progress"
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """Whether a request's path is a given one, or below it."""
+    """Whether a request's path is one of some, or below it."""
 
-    path: str
+    paths: tuple[str, ...]
 
     def __call__(self, exchange: Exchange) -> bool:
         """Compare whole segments."""
         path = exchange.request.path
-        return path == self.path or path.startswith(self.path.rstrip("/") + "/")
+        return any(path == each or path.startswith(each.rstrip("/") + "/") for each in self.paths)
 
 
 def proxying(upstream: Upstream, track: str = "/", show: str = SHOW_PATH) -> Action:
     """Return what ``--proxy`` means: a backend's uploads below ``track`` are tracked."""
-    return If(Below(show), Show(), Sequence((If(Below(track), Track()), Proxy(upstream))))
+    backend = Sequence((If(Below((track,)), Track()), Proxy(upstream)))
+    return If(Below((show,)), Show(), backend)
 
 
 def storing(directory: str, track: str = UPLOAD_PATH, show: str = SHOW_PATH) -> Action:
-    """Return what ``--store`` means: the page, and its uploads saved in ``directory``."""
+    """Return what ``--store`` means: the page, and its uploads saved in ``directory``.
+
+    The page's own paths stay, whatever others there are.
+    """
     uploads = Sequence(
         (SetOptions(methods=frozenset({"POST", "PUT"})), Track(), StoreUploads(directory))
     )
     page = Sequence((Docroot(str(files("mod_progress") / "web")), Index(("index.html",)), Static()))
-    return If(Below(show), Show(), If(Below(track), uploads, page))
+    return If(Below((show, SHOW_PATH)), Show(), If(Below((track, UPLOAD_PATH)), uploads, page))

@@ -88,11 +88,14 @@ class Stream(asyncio.Protocol):
         #: Whether the connection is gone.
         self.lost = False
         self._reading = True
-        self._watched = -1
+        #: The socket's file descriptor, valid until `connection_lost` has returned.
+        self.descriptor = -1
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         # Whether we told the peer that nothing more comes.
         self._said_all = False
+        # What the peer had not acknowledged when the connection was lost.
+        self._left = 0
         # What the peer had when we began to wait for it to read more.
         self._had = 0
 
@@ -102,6 +105,10 @@ class Stream(asyncio.Protocol):
         """Take the transport."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
+        self.descriptor = transport.get_extra_info("socket").fileno()
+        if self.encrypted:
+            # A TLS transport closes its socket before it tells of it.
+            self.descriptor = os.dup(self.descriptor)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake who waits for it."""
@@ -119,8 +126,11 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Wake everybody who waits for this connection."""
         if not self._reading:
-            self._forget_hangup()
+            hangups(self.loop).forget(self.descriptor)
+        self._left = self.unacknowledged()
         self.lost = self.ended = True
+        if self.encrypted:
+            os.close(self.descriptor)
         self._wake()
         self.resume_writing()
 
@@ -213,22 +223,14 @@ class Stream(asyncio.Protocol):
         if self._reading and not self.lost:
             self._reading = False
             self.transport.pause_reading()
-            # A TLS transport may close its socket before it tells of it; then the number may be
-            # another's already.
-            self._watched = os.dup(self.descriptor) if self.encrypted else self.descriptor
-            hangups(self.loop).watch(self._watched, self._hung_up)
+            hangups(self.loop).watch(self.descriptor, self._hung_up)
 
     def resume_reading(self) -> None:
         """Read the socket again."""
         if not self._reading and not self.lost:
             self._reading = True
-            self._forget_hangup()
+            hangups(self.loop).forget(self.descriptor)
             self.transport.resume_reading()
-
-    def _forget_hangup(self) -> None:
-        hangups(self.loop).forget(self._watched)
-        if self.encrypted:
-            os.close(self._watched)
 
     def _hung_up(self, error: bool) -> None:
         if error or not self._said_all:
@@ -268,7 +270,7 @@ class Stream(asyncio.Protocol):
     def unacknowledged(self) -> int:
         """Return how many of the bytes that were handed over the peer has not acknowledged."""
         if self.lost:
-            return 0
+            return self._left
         # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
         queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
         return int(_NUMBER.unpack(queued)[0]) + self.transport.get_write_buffer_size()
@@ -278,11 +280,6 @@ class Stream(asyncio.Protocol):
         """Return how many bytes wait in the socket."""
         queued = fcntl.ioctl(self.descriptor, termios.FIONREAD, bytes(_NUMBER.size))
         return int(_NUMBER.unpack(queued)[0])
-
-    @property
-    def descriptor(self) -> int:
-        """The socket's file descriptor."""
-        return self._socket.fileno()
 
     @property
     def gone(self) -> bool:
