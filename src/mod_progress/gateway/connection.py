@@ -384,10 +384,11 @@ class Connection(Stream):
 
     # The end of the worker.
 
-    def wind_down(self) -> None:
-        """Close if idle; else the response in progress is the last."""
+    def wind_down(self, idle_too: bool) -> None:
+        """Let the response in progress be the last; where there is none, the next, or none."""
         self._poll = None
-        if self._exchange is None and self._lingering is None:
+        idle = self._exchange is None and self._lingering is None and not self.buffer
+        if idle and idle_too and not self.unread:
             self.close()
 
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +82,6 @@ class Supervisor:
         }
         while self._children:
             handlers[signal.Signals(signal.sigwait(_SIGNALS))]()
-        for address, listening in self._sockets.items():
-            listening.close()
-            if address.startswith("unix:"):
-                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
 
     def _bind(self, site: Site) -> dict[str, socket.socket]:
         """Listen on what is new, keep what stays; raises `ListenError` with nothing changed."""
@@ -101,6 +97,13 @@ class Supervisor:
                 bound[address].close()
             raise
         return bound
+
+    def _unbind(self, keep: Container[str] = ()) -> None:
+        """Stop listening where nobody is to listen any more: who connects is refused."""
+        for address in [each for each in self._sockets if each not in keep]:
+            self._sockets.pop(address).close()
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
 
     # Workers.
 
@@ -124,6 +127,9 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we are told
             site = self._site
+            wanted = {each.address for each in site.listeners}
+            for address in self._sockets.keys() - wanted:
+                self._sockets[address].close()  # one of the configuration before: see `_reload`
             tracker = Tracker(site.options, open_store(site.store))
             sockets = [(self._sockets[each.address], _context(each)) for each in site.listeners]
             worker.serve(site, tracker, sockets, serving, self._lifeline)
@@ -159,20 +165,18 @@ class Supervisor:
         except (ReloadError, ListenError) as error:
             logger.error("the configuration is not reloaded: %s", error)
             return
-        before = self._site, self._sockets
+        before, self._site = self._site, site
+        self._sockets |= sockets
         old = [child for child in self._children.values() if child.current]
-        self._site, self._sockets = site, sockets
         new = [self._start() for _ in range(site.workers)]
         if not self._all_ready(new):
             logger.error("the configuration is not reloaded: its workers do not start")
-            old, new = new, old
-            (self._site, self._sockets), before = before, (site, sockets)
+            old, new, self._site = new, old, before
         for child in old:
             child.current = False
             with suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGTERM)
-        for address in before[1].keys() - self._sockets.keys():
-            before[1][address].close()
+                os.kill(child.pid, signal.SIGQUIT)
+        self._unbind(keep={each.address for each in self._site.listeners})
         if self._site is site:
             logger.info("reloaded")
 
@@ -189,6 +193,7 @@ class Supervisor:
         """Let the workers finish what is in flight; a second time, end them at once."""
         end = signal.SIGKILL if self._stopping else signal.SIGTERM
         self._stopping = True
+        self._unbind()
         for pid in self._children:
             with suppress(ProcessLookupError):
                 os.kill(pid, end)

@@ -58,12 +58,16 @@ class Worker:
         self._ended = asyncio.Event()
 
     async def run(self, serving: int, lifeline: int) -> None:
-        """Serve until SIGTERM, then finish what is in flight, within the limit.
+        """Serve until SIGTERM or SIGQUIT, then finish what is in flight, within the limit.
+
+        SIGQUIT is for a worker that has a successor: an idle connection may make one more request,
+        as its client cannot know that it should not, and would lose it.
 
         A byte is written to the descriptor ``serving`` when connections are accepted;
         ``lifeline`` ends when the supervisor is gone, however it went.
         """
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
+        self.loop.add_signal_handler(signal.SIGQUIT, self.drain, False)
         self.loop.add_reader(lifeline, self._orphaned, lifeline)
         self._tick()
         await self._listen()
@@ -93,14 +97,14 @@ class Worker:
             server.close()
         self._servers.clear()
 
-    def drain(self) -> None:
+    def drain(self, idle_too: bool = True) -> None:
         """Accept nothing more; end when the last connection has."""
         self.draining = True
         self._stop_listening()
         for listening, _ in self._sockets:
             listening.close()
         for connection in tuple(self.connections):
-            connection.wind_down()
+            connection.wind_down(idle_too)
         self.loop.call_later(self.site.limits.drain_time, self._ended.set)
         if not self.connections:
             self._ended.set()

@@ -1,0 +1,268 @@
+"""Operations: signals, reload, workers that die. On the real command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from origin import Origin
+from running import eventually
+from serving import Serving
+
+Serve = Callable[..., Serving]
+
+SITE = """
+setup {
+    module_load ["mod_progress", "mod_proxy"];
+    listen "127.0.0.1:0";
+    workers WORKERS;
+    limits.drain_time 10;
+}
+if req.path == "/progress" { progress.show; }
+else if req.path == "/hello" { respond 200 => "SAYS"; }
+else { progress.track; proxy "ORIGIN"; }
+"""
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    started: list[Serving] = []
+
+    def start(text: str, *flags: str) -> Serving:
+        started.append(Serving(tmp_path, text, *flags))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    server = Origin()
+    yield server
+    server.stop()
+
+
+def site(origin: Origin, says: str = "one", workers: int = 2) -> str:
+    text = SITE.replace("ORIGIN", origin.address).replace("SAYS", says)
+    return text.replace("WORKERS", str(workers))
+
+
+class Upload:
+    """An upload in flight, of which half is sent."""
+
+    def __init__(self, serving: Serving, identifier: str, size: int = 2_000_000) -> None:
+        self._half = b"x" * (size // 2)
+        self.client = serving.connect()
+        head = f"POST /?X-Progress-ID={identifier} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}"
+        self.client.sendall(head.encode() + b"\r\n\r\n" + self._half)
+        eventually(lambda: serving.show(identifier).get("received") == size // 2)
+
+    def finish(self) -> bytes:
+        """Send the rest, and return what is answered."""
+        self.client.sendall(self._half)
+        answer = b""
+        while piece := self.client.recv(65536):
+            answer += piece
+        self.client.close()
+        return answer
+
+
+def refuses(serving: Serving) -> bool:
+    try:
+        serving.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_all_workers_agree(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin, workers=3))
+    eventually(lambda: len(serving.workers) == 3)
+    upload = Upload(serving, "a")
+    for _ in range(60):  # each on a connection of its own, so by any of the workers
+        shown = serving.show("a")
+        assert (shown["state"], shown["received"]) == ("running", 1_000_000)
+    upload.client.close()
+    eventually(lambda: serving.show("a") == {"state": "error", "status": 0})
+    for _ in range(60):
+        assert serving.show("a") == {"state": "error", "status": 0}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_waits_for_what_is_in_flight(
+    serve: Serve, origin: Origin, number: signal.Signals
+) -> None:
+    serving = serve(site(origin))
+    idle = serving.connect()
+    upload = Upload(serving, "a")
+    serving.signal(number)
+    assert idle.recv(1) == b""
+    idle.close()
+
+    eventually(lambda: refuses(serving))
+    answer = upload.finish()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"Connection: close" in answer
+    assert serving.wait() == 0
+    assert origin.received == [b"x" * 2_000_000]
+
+
+def test_the_end_waits_no_longer_than_its_limit(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin).replace("limits.drain_time 10", "limits.drain_time 1"))
+    upload = Upload(serving, "a")
+    serving.signal(signal.SIGTERM)
+    assert serving.wait() == 0
+    with pytest.raises(ConnectionError):
+        upload.finish()
+    upload.client.close()
+
+
+def test_a_second_signal_ends_it_at_once(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    upload = Upload(serving, "a")
+    serving.signal(signal.SIGTERM)
+    eventually(lambda: refuses(serving))
+    serving.signal(signal.SIGTERM)
+    assert serving.wait() == 0
+    upload.client.close()
+
+
+def test_a_reload_takes_the_new_configuration(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    assert serving.get("/hello") == (200, b"one")
+    eventually(lambda: len(serving.workers) == 2)
+    before = set(serving.workers)
+    serving.reload(site(origin, "two", workers=1))
+    assert serving.get("/hello") == (200, b"two")
+    eventually(lambda: len(serving.workers) == 1)
+    assert not before & set(serving.workers)
+
+
+def test_an_upload_in_flight_survives_a_reload(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    upload = Upload(serving, "a")
+    serving.reload(site(origin, "two"))
+    shown = serving.show("a")  # by a new worker, of an old one's transfer
+    assert (shown["state"], shown["received"]) == ("running", 1_000_000)
+    assert upload.finish().startswith(b"HTTP/1.1 200")
+    eventually(lambda: serving.show("a")["state"] == "done")
+    assert origin.received == [b"x" * 2_000_000]
+
+
+def test_a_reload_keeps_the_table(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    Upload(serving, "a").client.close()
+    eventually(lambda: serving.show("a") == {"state": "error", "status": 0})
+    serving.reload(site(origin, "two"))
+    eventually(lambda: len(serving.workers) == 2)
+    assert serving.show("a") == {"state": "error", "status": 0}
+
+
+def test_no_request_is_lost_to_reloads(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    over = threading.Event()
+    answers: list[tuple[int, bytes]] = []
+    failures: list[Exception] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                answers.append(serving.get("/hello"))
+            except Exception as error:
+                failures.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for says in ("two", "three", "four"):
+        serving.reload(site(origin, says))
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert not failures
+    assert {status for status, _ in answers} == {200}
+    assert {body for _, body in answers} >= {b"one", b"two", b"three"}
+
+
+def test_an_idle_connection_may_ask_once_more_after_a_reload(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    request = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving.connect() as fresh, serving.connect() as kept:
+        kept.sendall(request)
+        assert kept.recv(65536).endswith(b"one")
+        serving.reload(site(origin, "two"))
+        for client in (fresh, kept):
+            client.sendall(request)
+            answer = client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"Connection: close" in answer or client is fresh
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("setup { listen 5; }", "site.conf:1:"),
+        ('setup { listen "127.0.0.1:0"; listen "192.0.2.1:80"; }', "cannot listen on 192.0.2.1:80"),
+    ],
+)
+def test_a_bad_new_configuration_leaves_the_old_one_running(
+    serve: Serve, origin: Origin, broken: str, said: str
+) -> None:
+    serving = serve(site(origin))
+    eventually(lambda: len(serving.workers) == 2)
+    before = serving.workers
+    serving.configuration.write_text(broken)
+    serving.signal(signal.SIGHUP)
+    eventually(lambda: serving.said("the configuration is not reloaded") and serving.said(said))
+    assert serving.get("/hello") == (200, b"one")
+    assert serving.workers == before
+
+
+def test_a_worker_that_dies_is_replaced(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    eventually(lambda: len(serving.workers) == 2)
+    victim = serving.workers[0]
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: serving.said(f"worker {victim} died (SIGKILL)"))
+    eventually(lambda: len(serving.workers) == 2)
+    for _ in range(20):
+        assert serving.get("/hello") == (200, b"one")
+
+
+def test_workers_do_not_outlive_a_supervisor_that_was_killed(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin))
+    eventually(lambda: len(serving.workers) == 2)
+    workers = serving.workers
+    serving.signal(signal.SIGKILL)
+    serving.wait()
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_a_listener_that_is_gone_is_closed(serve: Serve, origin: Origin, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    text = site(origin)
+    both = text.replace('listen "127.0.0.1:0";', f'listen "127.0.0.1:0"; listen "unix:{path}";')
+    serving = serve(both)
+
+    def answers() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(str(path)):
+                return False
+            client.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
+            return client.recv(65536).startswith(b"HTTP/1.1 200")
+
+    assert answers()
+    serving.reload(text)
+    eventually(lambda: not answers())
+    serving.reload(both)
+    assert answers()
+    serving.signal(signal.SIGTERM)
+    assert serving.wait() == 0
+    assert not path.exists()
