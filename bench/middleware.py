@@ -24,6 +24,7 @@ from typing import NamedTuple
 from urllib.request import urlopen
 
 import processes
+
 from gateway import compile_program
 from servers import end, free_port, wait_until_it_listens
 
