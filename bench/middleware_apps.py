@@ -40,6 +40,7 @@ fastapi_bare = FastAPI()
 
 
 @fastapi_bare.get("/progress")
+@fastapi_bare.get("/")
 @fastapi_bare.post("/")
 async def answer(request: Request) -> dict[str, int]:
     """Answer with the size of what was sent."""
