@@ -2,6 +2,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
+from concurrent.futures import Future
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from starlette.routing import Mount, Route
 from mod_progress.asgi import ProgressMiddleware
 from mod_progress.front import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.stores.memory import MemoryStore
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -318,6 +321,21 @@ def test_the_show_answers_head_with_its_headers_alone():
     assert head.content == b""
     assert head.headers == get.headers
     assert get.headers["content-length"] == str(len(get.content))
+
+
+class FarStore(MemoryStore):
+    """A store that answers later."""
+
+    def lookup(self, identifier):
+        answer = Future()
+        later = threading.Thread(target=answer.set_result, args=(super().lookup(identifier),))
+        later.start()
+        return answer
+
+
+def test_a_show_waits_for_a_store_that_is_far():
+    app = ProgressMiddleware(app_of(), store=FarStore())
+    assert ask(app, "GET", "/progress?X-Progress-ID=id").json() == {"state": "unknown"}
 
 
 def test_a_preflight_is_answered():

@@ -2,6 +2,8 @@ import contextlib
 import io
 import json
 import logging
+import threading
+from concurrent.futures import Future
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
@@ -11,6 +13,7 @@ from werkzeug.test import Client
 
 from mod_progress.front import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.stores.memory import MemoryStore
 from mod_progress.wsgi import ProgressMiddleware
 
 
@@ -412,6 +415,21 @@ def test_a_question_without_an_id_gets_a_reason():
     response = Client(ProgressMiddleware(app_of(), store="memory")).get("/progress")
     assert response.status == "400 Bad Request"
     assert response.json["error"].startswith("X-Progress-ID: ")
+
+
+class FarStore(MemoryStore):
+    """A store that answers later."""
+
+    def lookup(self, identifier):
+        answer = Future()
+        later = threading.Thread(target=answer.set_result, args=(super().lookup(identifier),))
+        later.start()
+        return answer
+
+
+def test_a_show_waits_for_a_store_that_is_far():
+    client = Client(ProgressMiddleware(app_of(), store=FarStore()))
+    assert client.get("/progress?X-Progress-ID=id").json == {"state": "unknown"}
 
 
 def test_a_preflight_is_answered():

@@ -70,37 +70,43 @@ class ProgressMiddleware:
         """Serve one connection's event: a request, or what is not our business."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif self.front.answers(scope["method"], _path(scope)):
+        elif self._is_show(scope):
             await self._show(scope, send)
         elif (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
             await _Exchange(scope, receive, send, transfer).run(self.app, scope)
 
+    def _is_show(self, scope: Scope) -> bool:
+        front = self.front
+        # The first test is there for its speed: every request comes by.
+        return scope["path"].endswith(front.show) and front.answers(scope["method"], _path(scope))
+
     def _track(self, scope: Scope) -> Transfer | None:
         method = scope["method"]
         front = self.front
         if method not in front.options.methods and not front.options.debug:
             return None
-        if front.selects is not None and not front.wants(_path(scope), scope):
+        query, headers = scope.get("query_string", b""), dict(scope["headers"])
+        identifier = headers.get(_IDENTIFIER)
+        if not (query or identifier or front.options.debug):
+            return None
+        if not front.wants(_path(scope), scope):
             return None
         if TRACKED in scope:
             logger.warning("ProgressMiddleware is there twice: a request is tracked once")
             return None
-        identifier, length, coding = _find_headers(
-            scope["headers"], _IDENTIFIER, b"content-length", b"transfer-encoding"
-        )
-        size = parse_size(length)
-        if size is None and coding is None and scope["http_version"].startswith("1"):
+        size = parse_size(headers.get(b"content-length"))
+        if size is None and b"transfer-encoding" not in headers and _is_http1(scope):
             size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
-        return front.tracker.track(method, scope.get("query_string", b""), identifier, size)
+        return front.tracker.track(method, query, identifier, size)
 
     async def _show(self, scope: Scope, send: Send) -> None:
         method = scope["method"]
-        identifier, origin = _find_headers(scope["headers"], _IDENTIFIER, b"origin")
-        query = scope.get("query_string", b"")
+        query, headers = scope.get("query_string", b""), dict(scope["headers"])
+        origin = headers.get(b"origin")
         response = self.front.answer(
-            method, query, identifier, origin.decode("latin-1") if origin else None
+            method, query, headers.get(_IDENTIFIER), origin.decode("latin-1") if origin else None
         )
         if isinstance(response, Future):
             import asyncio  # slow to import, and a server whose store is far has it anyway
@@ -172,7 +178,7 @@ class _Exchange:
         status = message["status"]
         self._counts = self._counts and status not in BODILESS
         self._trailers = message.get("trailers", False)
-        (length,) = _find_headers(message.get("headers", ()), b"content-length")
+        length = dict(message.get("headers", ())).get(b"content-length")
         size = parse_size(length) if self._counts else 0
         self._delivery.begins(size)
         await self._send(message)
@@ -205,13 +211,8 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(root) if root else path
 
 
-def _find_headers(headers: Iterable[Iterable[bytes]], *names: bytes) -> list[bytes | None]:
-    """Return the values of headers, None for those that are not there."""
-    found: list[bytes | None] = [None] * len(names)
-    for name, value in headers:
-        if name in names:
-            found[names.index(name)] = value
-    return found
+def _is_http1(scope: Scope) -> bool:
+    return bool(scope["http_version"].startswith("1"))
 
 
 def _count_body(message: Message) -> int:

@@ -239,10 +239,10 @@ class _Watch:
                 followed = self._find(addresses)
                 if followed is None:
                     return Delivery(transfer, None)
+            if self._thread is None and not self._start():
+                return Delivery(transfer, None)
             delivery = Delivery(transfer, followed)
             followed.deliveries.add(delivery)
-            if self._thread is None:
-                self._start()
         transfer.unacknowledged = delivery.unacknowledged
         return delivery
 
@@ -258,13 +258,19 @@ class _Watch:
         self._told[addresses] = self._followed[connection.key] = followed
         return followed
 
-    def _start(self) -> None:
-        try:
+    def _start(self) -> bool:
+        """Start the thread; tell whether the system allows another one."""
+        self._deaths = None
+        with suppress(OSError):
             self._deaths = Deaths()
-        except OSError:
-            self._deaths = None
-        self._thread = threading.Thread(target=self._run, name="mod_progress delivery", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="mod_progress delivery", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._close_deaths()
+            return False
+        self._thread = thread
+        return True
 
     def _run(self) -> None:
         last_used = time.monotonic()
@@ -280,13 +286,13 @@ class _Watch:
                 if self._told:
                     last_used = ended
                 elif ended - last_used > GRACE:
-                    self._stop()
+                    self._close_deaths()
+                    self._thread = None
                     return
 
-    def _stop(self) -> None:
+    def _close_deaths(self) -> None:
         if self._deaths is not None:
             self._deaths.close()
-        self._thread = None
 
     def _check(self, now: float) -> None:
         if self._deaths is not None:
