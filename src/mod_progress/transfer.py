@@ -15,6 +15,9 @@ class State(StrEnum):
     DONE = "done"
     ERROR = "error"
 
+    # Enum's own is written in Python, and every transfer looks into a table of states.
+    __hash__ = str.__hash__
+
 
 class Event(Enum):
     """What ends a transfer."""
@@ -22,6 +25,8 @@ class Event(Enum):
     DELIVERED = "the client has the whole response, and its status is below 400"
     REFUSED = "the client has the whole response, and its status is 400 or more"
     CUT = "the transfer was cut: a connection died, or its worker did"
+
+    __hash__ = object.__hash__
 
 
 #: The one transition table. A state that is not in it is final: nothing moves it.
