@@ -228,3 +228,14 @@ def test_without_a_store_nothing_runs() -> None:
     assert tracker.look("b") is UNKNOWN
     assert threading.active_count() == before
     tracker.close()
+
+
+def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker: Open) -> None:
+    mine, other = open_tracker(), open_tracker()
+    for number in range(5):
+        transfer = track(mine, f"id{number}")
+        assert sees(mine, f"id{number}", state=State.RUNNING)()
+        transfer.received = 7
+        eventually(sees(other, f"id{number}", received=7), seconds=publishers.LINGER / 2)
+        transfer.delivered()
+        eventually(lambda: not mine._publisher._running)
