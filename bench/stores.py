@@ -28,6 +28,7 @@ SECONDS = 0.7
 ROUNDS = 3
 
 Open = Callable[[], Store]
+Opens = Callable[[int], Open]
 Work = Callable[[Store, int], int]
 
 
@@ -92,15 +93,15 @@ def rate(opens: Open, work: Work, entries: int, processes: int) -> float:
     return max(sum(measured[i * processes : (i + 1) * processes]) for i in range(ROUNDS))
 
 
-def report_rates(redis: str | None, most: int, processes: list[int]) -> None:
+def report_rates(opens: dict[str, Opens], sizes: list[int], processes: list[int]) -> None:
     print(f"{'store':8}{'entries':>10}{'processes':>11}{'operation':>17}{'a second':>12}")
-    sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= most]
     for size in sizes:
-        for name, opens in stores(redis, size).items():
-            fill(opens(), size)
+        for name, opens_of in opens.items():
+            open_store = opens_of(size)
+            fill(open_store(), size)
             for count in processes if name != "memory" else [1]:
                 for work in (update_together, update_apart, look_up):
-                    found = rate(opens, work, size, count)
+                    found = rate(open_store, work, size, count)
                     print(f"{name:8}{size:10,}{count:11}{work.__name__:>17}{found:12,.0f}")
 
 
@@ -126,7 +127,7 @@ def report_publishing(store: Store, transfers: int) -> None:
     tracker.close()
 
 
-def report_delay(opens: Callable[[], Store], shows: int) -> None:
+def report_delay(opens: Open, shows: int) -> None:
     """Tell how far a show of another process is behind, of one transfer of 10 GB at 100 MB/s."""
     mine, other = Tracker(store=opens()), opens()
     transfer = mine.track("POST", b"X-Progress-ID=delay", None, 10**10)
@@ -143,36 +144,39 @@ def report_delay(opens: Callable[[], Store], shows: int) -> None:
     mine.close()
 
 
-def stores(redis: str | None, entries: int) -> dict[str, Callable[[], Store]]:
-    """Return how to open each store; another one of the same name holds the same entries."""
-    memory = MemoryStore(capacity=2 * entries)
-    opens: dict[str, Callable[[], Store]] = {
-        "memory": lambda: memory,
-        "local": lambda: LocalStore(f"bench{entries}", capacity=2 * entries, lease=3600),
-    }
-    if redis:
-        opens["redis"] = lambda: RedisStore(redis, lease=3600)
-    return opens
+def memory(entries: int) -> Open:
+    store = MemoryStore(capacity=2 * entries)
+    return lambda: store
+
+
+def local(entries: int) -> Open:
+    return lambda: LocalStore(f"bench{entries}", capacity=2 * entries, lease=3600)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=1_000_000, help="at most so many")
-    parser.add_argument("--processes", type=int, nargs="*", default=[1, 4])
+    sizes = [1_000, 10_000, 100_000, 1_000_000]
+    parser.add_argument("--entries", type=int, nargs="+", default=sizes)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--stores", nargs="+", choices=["memory", "local", "redis"])
     parser.add_argument("--redis", help="the URL of a server that may be written to")
     parser.add_argument("--only", choices=["rates", "publishing", "delay"])
     given = parser.parse_args()
+    opens: dict[str, Opens] = {"memory": memory, "local": local}
+    if given.redis:
+        opens["redis"] = lambda entries: lambda: RedisStore(given.redis, lease=3600)
+    opens = {name: opens_of for name, opens_of in opens.items() if name in (given.stores or opens)}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         os.environ["XDG_RUNTIME_DIR"] = directory
         if given.only in (None, "rates"):
-            report_rates(given.redis, given.entries, given.processes)
-        for name, opens in stores(given.redis, 100_000).items():
+            report_rates(opens, given.entries, given.processes)
+        for name, opens_of in opens.items():
             if given.only in (None, "publishing"):
                 print(f"{name}:")
-                report_publishing(opens(), 10_000)
+                report_publishing(opens_of(10_000)(), 10_000)
             if given.only in (None, "delay"):
                 print(f"{name}:")
-                report_delay(opens, 500)
+                report_delay(opens_of(1_000), 500)
 
 
 if __name__ == "__main__":

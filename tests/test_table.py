@@ -193,3 +193,35 @@ class TableMachine(RuleBasedStateMachine):
 
 TableMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestTableMachine = TableMachine.TestCase
+
+
+def test_one_that_was_released_goes_on_unseen(clock: Clock) -> None:
+    table = LookupTable(ttl=30, clock=clock)
+    transfer = table.register("a", 0)
+    assert transfer is not None
+    table.release(Transfer("a", 0))
+    assert table.in_flight() == [transfer]
+    table.release(transfer)
+    finish(transfer)
+    assert table.lookup("a").state is State.UNKNOWN
+
+
+def test_what_is_finished_is_told_with_the_time_that_it_has(clock: Clock) -> None:
+    table = LookupTable(ttl=30, clock=clock)
+    finish(table.register("a", 0))
+    clock.now += 10
+    finish(table.register("b", 0))
+    told = [(identifier, snapshot.state, left) for identifier, snapshot, left in table.finished()]
+    assert told == [("a", State.DONE, 20.0), ("b", State.DONE, 30.0)]
+    clock.now += 20
+    assert [identifier for identifier, _, _ in table.finished()] == ["b"]
+
+
+def test_each_end_of_one_that_is_in_the_table_is_told(clock: Clock) -> None:
+    table = LookupTable(ttl=30, clock=clock)
+    told: list[Transfer] = []
+    table.on_end = told.append
+    first, second = table.register("a", 0), table.register("a", 0)
+    finish(first)
+    finish(second)
+    assert told == [second]

@@ -87,8 +87,8 @@ def test_the_end_is_never_followed_by_a_running_answer(open_tracker: Open) -> No
         if number % 2:
             eventually(sees(tracker, identifier, state=State.RUNNING))
         transfer.delivered()
-        seen = {tracker.look(identifier).state for _ in range(200)}
-        assert seen == {State.DONE}
+        eventually(sees(tracker, identifier, state=State.DONE))
+        assert {tracker.look(identifier).state for _ in range(200)} == {State.DONE}
 
 
 def test_a_later_transfer_elsewhere_takes_the_id_over(open_tracker: Open) -> None:
@@ -228,3 +228,14 @@ def test_without_a_store_nothing_runs() -> None:
     assert tracker.look("b") is UNKNOWN
     assert threading.active_count() == before
     tracker.close()
+
+
+def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker: Open) -> None:
+    mine, other = open_tracker(), open_tracker()
+    for number in range(5):
+        transfer = track(mine, f"id{number}")
+        assert sees(mine, f"id{number}", state=State.RUNNING)()
+        transfer.received = 7
+        eventually(sees(other, f"id{number}", received=7), seconds=publishers.LINGER / 2)
+        transfer.delivered()
+        eventually(lambda: not mine._publisher._running)

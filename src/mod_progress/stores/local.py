@@ -145,7 +145,13 @@ class LocalStore:
         return UNKNOWN if value is None else _read(value, time.monotonic_ns())
 
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
-        """Return up to ``limit`` entries, running ones first."""
+        """Return up to ``limit`` entries, running ones first; none where the store is away."""
+        try:
+            return self._list(limit)
+        except _FAULTS:  # which the lookups and the publisher find, and say, for themselves
+            return []
+
+    def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
         running: list[tuple[str, Snapshot]] = []
         finished: list[tuple[str, Snapshot]] = []
         now = time.monotonic_ns()

@@ -28,8 +28,10 @@ TICK = 0.2
 #: 10,000 transfers must take less than 5%.
 SHARE = 0.04
 
-#: Up to so many running transfers, everything that changed is published with each tick.
+#: Up to so many running transfers, everything that changed is published with each tick: fewer to
+#: a store far away, which many processes may share.
 FEW = 1000
+FEW_AFAR = 100
 
 #: With more, what changed by this part of its size (a pixel of a bar of 200) ...
 VISIBLE = 0.005
@@ -93,6 +95,9 @@ class _Tracked:
 
 _Batch = list[tuple[_Tracked, Snapshot]]
 
+#: Told where somebody else entered what the thread waits for: the end of what never began.
+_ROUSE = (Transfer("", 0), 0)
+
 
 class Publisher:
     """Publishes the transfers of ``table`` to ``store``."""
@@ -153,7 +158,9 @@ class Publisher:
             return (known and known.published) or own
         try:
             now = time.monotonic()
-            self._absorb(now)
+            if not self._news.empty():
+                self._absorb(now)
+                self._news.put(_ROUSE)
             tracked = self._running.get(identifier) or self._ended.get(identifier)
             if tracked is not None and tracked.published != own and not self._away:
                 try:
@@ -274,7 +281,8 @@ class Publisher:
     def _look(self, now: float) -> None:
         """Publish what is due, and choose when to look again."""
         spent = time.thread_time()
-        calm = 0.0 if len(self._running) <= FEW else CALM
+        few = FEW if self._store.near else FEW_AFAR
+        calm = 0.0 if len(self._running) <= few else CALM
         batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
         for tracked in self._running.values():
             snapshot = tracked.changed(now, calm)
@@ -316,7 +324,7 @@ class Publisher:
         """Publish again what is finished: the store may have lost it."""
         # A start before all others displaces none.
         updates = [
-            Update(each, 0, last, left, False) for each, last, left in self._table.finished()
+            Update(each, 0, last, left, first=False) for each, last, left in self._table.finished()
         ]
         try:
             self._store.publish(updates)

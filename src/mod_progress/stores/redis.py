@@ -26,9 +26,11 @@ from mod_progress.transfer import UNKNOWN, Snapshot, State
 PREFIX = b"mod_progress:"
 
 #: Writes entries. A value is the start by the server's clock (16 digits of microseconds), the
-#: transfer's token (16 bytes), and what Python packs. A transfer's first word displaces an older
-#: one; its later words displace none, so that the loser of an id notices. Arguments: for each key
-#: the token, the age in microseconds, whether it is the first word, the value's rest, and the
+#: transfer's token (16 bytes), when its owner said this, by the owner's clock (16 digits), and the
+#: rest, for Python. A transfer's first word displaces an older transfer; its later words displace
+#: none, so that the loser of an id notices. A word that comes late, after the server was frozen or
+#: from a connection given up, changes nothing. Arguments: for each key the token, the age in
+#: microseconds, whether it is the first word, the value from the third part on, and the
 #: milliseconds to keep it. Answers whether a later word found nothing, and then with the places of
 #: the displaced.
 _PUBLISH = Script("""
@@ -39,13 +41,14 @@ for i, key in ipairs(KEYS) do
   local token, age, first, rest, keep = unpack(ARGV, 5 * i - 4, 5 * i)
   local start = string.format('%016.0f', now - age)
   local held = redis.call('GET', key)
-  if held and string.sub(held, 17, 32) == token then
+  local mine = held and string.sub(held, 17, 32) == token
+  if mine then
     start = string.sub(held, 1, 16)
-  elseif held and (first == '0' or string.sub(held, 1, 16) > start) then
-    start = nil
   end
-  if not start then
+  if held and not mine and (first == '0' or string.sub(held, 1, 16) > start) then
     answer[#answer + 1] = i
+  elseif mine and string.sub(held, 33, 48) > string.sub(rest, 1, 16) then
+    -- late
   elseif tonumber(keep) > 0 then
     redis.call('SET', key, start .. token .. rest, 'PX', keep)
     if not held and first == '0' then
@@ -71,7 +74,7 @@ return found
 _TOKEN = struct.Struct(">QQ")
 #: The ttl in milliseconds, and the record.
 _TTL = struct.Struct(">Q")
-_TTL_AT = 32
+_TTL_AT = 48
 _RECORD_AT = _TTL_AT + _TTL.size
 
 _Entries = list[tuple[str, Snapshot]]
@@ -143,7 +146,7 @@ class RedisStore:
     def _arguments(self, update: Update, now: int) -> tuple[bytes | int, ...]:
         _, start, snapshot, ttl, first = update
         keep = _milliseconds(ttl)
-        value = _TTL.pack(keep) + encode(snapshot)
+        value = b"%016d" % (now // 1000) + _TTL.pack(keep) + encode(snapshot)
         life = keep + self._lease if snapshot.state is State.RUNNING else keep
         return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
 
