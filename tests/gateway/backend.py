@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from running import PATIENCE
+from running import PATIENCE, eventually
 
 
 class Ended(Exception):
@@ -40,6 +43,7 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         connection.settimeout(PATIENCE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         #: All that ever came.
         self.raw = bytearray()
         #: How the gateway ended the connection: "end", "reset", or "" while it is open.
@@ -112,7 +116,8 @@ class Peer:
             self.connection.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Leave with a reset."""
+        """Leave with a reset, once the gateway's system has what was sent."""
+        eventually(lambda: not _unacknowledged(self.connection))
         reset(self.connection)
 
 
@@ -208,6 +213,10 @@ class Backend:
             self.failures.append(error)
         finally:
             peer.connection.close()
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def reset(connection: socket.socket) -> None:

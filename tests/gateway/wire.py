@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -49,6 +50,8 @@ class Client:
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        #: Set as soon as the head of an answer was read.
+        self.started = threading.Event()
         #: How the gateway ended the connection: "end", "reset", or "" while it is open.
         self.ending = ""
 
@@ -81,6 +84,7 @@ class Client:
         first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         assert first.startswith(b"HTTP/1.1 "), first
         answer = Answer(int(first[9:12]), lines, b"", False)
+        self.started.set()
         if answer.status < 200 or answer.status in (204, 304) or method == "HEAD":
             return answer
         if answer["Transfer-Encoding"] is not None:
