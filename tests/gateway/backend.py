@@ -86,18 +86,19 @@ class Peer:
         if b"transfer-encoding" in named:
             assert named[b"transfer-encoding"] == b"chunked"
             assert b"content-length" not in named
-            payload = self._payload()
+            payload = self.payload()
         else:
             payload = self.take(int(named.get(b"content-length", b"0")))
         return Request(head, bytes(self.raw[start : self._taken]), payload)
 
-    def _payload(self) -> bytes:
-        payload = b""
+    def payload(self) -> bytes:
+        """Read a body in chunks, strictly."""
+        payload = bytearray()
         while size := int(self.take_through(b"\r\n"), 16):
             payload += self.take(size)
             assert self.take(2) == b"\r\n"
         assert self.take(2) == b"\r\n", "a trailer"
-        return payload
+        return bytes(payload)
 
     def read_on(self) -> None:
         """Read until the gateway ends the connection."""
@@ -118,6 +119,10 @@ class Peer:
     def reset(self) -> None:
         """Leave with a reset, once the gateway's system has what was sent."""
         eventually(lambda: not _unacknowledged(self.connection))
+        self.reset_now()
+
+    def reset_now(self) -> None:
+        """Leave with a reset; what was sent may be lost."""
         reset(self.connection)
 
 
