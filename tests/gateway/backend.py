@@ -183,13 +183,18 @@ class Backend:
         self.peers = []
         self.requests = []
 
+    def stop_listening(self) -> None:
+        """Refuse new connections."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
     def close(self) -> None:
         """Stop listening, cut what is open; raises what went wrong in a script."""
-        self._listening.shutdown(socket.SHUT_RDWR)
+        self.stop_listening()
         self.begin()
         for thread in self._threads:
             thread.join(PATIENCE)
-        self._listening.close()
         if self.failures:
             raise self.failures[0]
 
