@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from running import PATIENCE
+from running import PATIENCE, eventually
 
 
 class Ended(Exception):
@@ -40,6 +43,7 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         connection.settimeout(PATIENCE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         #: All that ever came.
         self.raw = bytearray()
         #: How the gateway ended the connection: "end", "reset", or "" while it is open.
@@ -82,18 +86,19 @@ class Peer:
         if b"transfer-encoding" in named:
             assert named[b"transfer-encoding"] == b"chunked"
             assert b"content-length" not in named
-            payload = self._payload()
+            payload = self.payload()
         else:
             payload = self.take(int(named.get(b"content-length", b"0")))
         return Request(head, bytes(self.raw[start : self._taken]), payload)
 
-    def _payload(self) -> bytes:
-        payload = b""
+    def payload(self) -> bytes:
+        """Read a body in chunks, strictly."""
+        payload = bytearray()
         while size := int(self.take_through(b"\r\n"), 16):
             payload += self.take(size)
             assert self.take(2) == b"\r\n"
         assert self.take(2) == b"\r\n", "a trailer"
-        return payload
+        return bytes(payload)
 
     def read_on(self) -> None:
         """Read until the gateway ends the connection."""
@@ -112,7 +117,12 @@ class Peer:
             self.connection.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Leave with a reset."""
+        """Leave with a reset, once the gateway's system has what was sent."""
+        eventually(lambda: not _unacknowledged(self.connection))
+        self.reset_now()
+
+    def reset_now(self) -> None:
+        """Leave with a reset; what was sent may be lost."""
         reset(self.connection)
 
 
@@ -173,13 +183,18 @@ class Backend:
         self.peers = []
         self.requests = []
 
+    def stop_listening(self) -> None:
+        """Refuse new connections."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
     def close(self) -> None:
         """Stop listening, cut what is open; raises what went wrong in a script."""
-        self._listening.shutdown(socket.SHUT_RDWR)
+        self.stop_listening()
         self.begin()
         for thread in self._threads:
             thread.join(PATIENCE)
-        self._listening.close()
         if self.failures:
             raise self.failures[0]
 
@@ -208,6 +223,10 @@ class Backend:
             self.failures.append(error)
         finally:
             peer.connection.close()
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def reset(connection: socket.socket) -> None:

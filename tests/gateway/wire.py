@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -48,7 +49,9 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
+        #: Set as soon as the head of an answer was read.
+        self.started = threading.Event()
         #: How the gateway ended the connection: "end", "reset", or "" while it is open.
         self.ending = ""
 
@@ -81,6 +84,7 @@ class Client:
         first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         assert first.startswith(b"HTTP/1.1 "), first
         answer = Answer(int(first[9:12]), lines, b"", False)
+        self.started.set()
         if answer.status < 200 or answer.status in (204, 304) or method == "HEAD":
             return answer
         if answer["Transfer-Encoding"] is not None:
@@ -100,16 +104,15 @@ class Client:
         """Read all that comes until the gateway ends the connection."""
         while self._receive():
             pass
-        rest, self.buffer = self.buffer, b""
-        return rest
+        return self._take(len(self.buffer))
 
     def _chunked(self) -> bytes:
-        body = b""
+        body = bytearray()
         while size := int(self._through(b"\r\n"), 16):
             body += self._take(size)
             assert self._take(2) == b"\r\n"
         assert self._take(2) == b"\r\n", "a trailer"
-        return body
+        return bytes(body)
 
     def _through(self, end: bytes) -> bytes:
         while end not in self.buffer:
@@ -121,7 +124,8 @@ class Client:
         while len(self.buffer) < size:
             if not self._receive():
                 raise Cut(self.buffer)
-        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        taken = bytes(self.buffer[:size])
+        del self.buffer[:size]
         return taken
 
     def _receive(self) -> bool:

@@ -288,7 +288,8 @@ class Connection(Stream):
             self.read_deadline = self.worker.now + self.limits.idle_time
             if isinstance(exchange.handler, Poll) and exchange.repeatable:
                 self._poll = exchange.handler
-            self.resume_reading()
+            if len(self.buffer) < self.most_buffered:
+                self.resume_reading()
             if not self.buffer:
                 self._close_if_ended()
         else:

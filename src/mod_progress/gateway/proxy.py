@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from mod_progress.gateway.body import Body, ChunkedBody, UntilCloseBody
 from mod_progress.gateway.chunked import LAST_CHUNK, encode_chunk
@@ -97,7 +98,7 @@ class _Quick:
         self._detach()
         _start(exchange, response, data[end:])
         exchange.finish()
-        upstream.release() if _reusable(exchange, response) else upstream.close()
+        _leave(exchange, upstream, response)
         exchange.connection.conclude(exchange)
 
     def go_the_long_way(self) -> None:
@@ -155,7 +156,7 @@ async def _receive(
     exchange: Exchange, upstream: UpstreamConnection, sending: asyncio.Task[None] | None
 ) -> None:
     """Relay the answer; the backend may give it before it has the whole request."""
-    leave = upstream.abort
+    leave: Callable[[], None] = upstream.abort
     try:
         response = await _final_response(exchange, upstream)
         if response.status == 101:
@@ -164,7 +165,7 @@ async def _receive(
             return
         await _answer(exchange, response, _response_body(exchange, upstream, response))
         if exchange.body.finished and (sending is None or sending.done()):
-            leave = upstream.release if _reusable(exchange, response) else upstream.close
+            leave = partial(_leave, exchange, upstream, response)
     except (Cut, Refusal) as error:
         raise _cause(exchange, upstream, sending, error) from None
     finally:
@@ -173,15 +174,18 @@ async def _receive(
         leave()
 
 
-def _reusable(exchange: Exchange, response: ResponseHead) -> bool:
-    """Whether the upstream's next bytes are sure to be its next response.
+def _leave(exchange: Exchange, upstream: UpstreamConnection, response: ResponseHead) -> None:
+    """Keep the connection after a whole exchange, if its next bytes are the next response.
 
     Where an answer announces a body that it may not have (to HEAD, a 204, a 304), a backend may
     send it all the same, and later than we can know of.
     """
+    sized = response.chunked or response.content_length is not None
     announced = response.chunked or bool(response.content_length)
-    sized = announced or response.content_length == 0
-    return response.keep_alive and (not announced if exchange.bodiless else sized)
+    if response.keep_alive and (not announced if exchange.bodiless else sized):
+        upstream.release(exchange.bodiless)
+    else:
+        upstream.close()
 
 
 def _cause(

@@ -299,7 +299,8 @@ class Stream(asyncio.Protocol):
 
     def close(self) -> None:
         """Close, after what was written went out; a peer that does not read it is cut."""
-        if not self.lost:
+        if not self.gone:
+            self.read_deadline = NEVER
             if self.transport.get_write_buffer_size():
                 self.expect_room()
             self.transport.close()

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]+)):([0-9]{1,5})").fullmatch
 
 
+#: Seconds for which a connection is not used again after an answer without a body: a backend that
+#: sends one all the same is found out meanwhile, and nobody else gets it.
+QUARANTINE = 0.5
+
+
 class Quick(Protocol):
     """An exchange that takes its answer in the connection's own callbacks."""
 
@@ -52,6 +57,8 @@ class UpstreamConnection(Stream):
         self.reused = False
         #: Whether it waits in the pool.
         self.idle = False
+        #: When it may be used again, in the loop's time.
+        self.usable_from = 0.0
         #: What takes the answer as it comes, where no task waits for it.
         self.quick: Quick | None = None
         #: Whether a byte came since the last request was sent.
@@ -117,6 +124,11 @@ class UpstreamConnection(Stream):
         return True
 
     @property
+    def usable(self) -> bool:
+        """Whether it is out of quarantine."""
+        return not self.usable_from or self.usable_from <= self.loop.time()
+
+    @property
     def quiet(self) -> bool:
         """Whether nothing came, not even an end that the loop has not told of yet."""
         poll = select.poll()
@@ -139,7 +151,7 @@ class UpstreamConnection(Stream):
         if self._arrival is not None:
             self.expect_bytes()
 
-    def release(self) -> None:
+    def release(self, bodiless: bool = False) -> None:
         """Give a connection back whose exchange was whole, both ways."""
         idle = self.upstream.idle
         if self.ended or self.buffer or len(idle) >= self.limits.upstream_idle:
@@ -148,7 +160,11 @@ class UpstreamConnection(Stream):
         self.reused = self.idle = True
         self.read_deadline = self.worker.now + self.limits.upstream_idle_time
         self.resume_reading()
-        idle.append(self)
+        if bodiless:
+            self.usable_from = self.loop.time() + QUARANTINE
+            idle.appendleft(self)
+        else:
+            idle.append(self)
 
 
 class Upstream:
@@ -166,12 +182,12 @@ class Upstream:
             if match is None or not 0 < int(match[3]) < 65536:
                 raise ValueError(f"{address!r} is neither host:port nor unix:/path")
             self.host, self.port = match[1] or match[2], int(match[3])
-        #: Kept connections of this process, the last used at the right.
+        #: Kept connections of this process, the last used at the right, those in quarantine left.
         self.idle: deque[UpstreamConnection] = deque()
 
     def take_idle(self) -> UpstreamConnection | None:
         """Return the kept connection that was used last and is still open, if there is one."""
-        while self.idle:
+        while self.idle and self.idle[-1].usable:
             connection = self.idle.pop()
             connection.idle = False
             connection.read_deadline = NEVER

@@ -32,7 +32,7 @@ def start(backend: Backend, **limits: float) -> Gateway:
             Proxy(Upstream(backend.address)),
         )
     )
-    return Gateway(Site(action=action, limits=Limits(drain_time=0.5, **limits)))  # type: ignore[arg-type]
+    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
