@@ -308,10 +308,8 @@ class Stream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, visibly: the peer sees a reset, never a clean end."""
         if not self.lost:
+            reset = socket.socket(fileno=self.descriptor)
             with suppress(OSError):  # a Unix socket knows no reset
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            reset.detach()
             self.transport.abort()
-
-    @property
-    def _socket(self) -> socket.socket:
-        return cast(socket.socket, self.transport.get_extra_info("socket"))
