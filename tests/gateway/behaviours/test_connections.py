@@ -27,7 +27,7 @@ EXPECT = post(b"/x", b"Content-Length: 3", b"Expect: 100-Continue")
 @pytest.mark.parametrize("feed", ["whole", "byte by byte"])
 def test_an_expectation_goes_on_and_so_does_its_answer(front: Front, feed: str) -> None:
     def script(peer: Peer) -> None:
-        assert b"\r\nExpect: 100-Continue\r\n" in peer.take_through(b"\r\n\r\n")
+        assert b"\r\nExpect: 100-continue\r\n" in peer.take_through(b"\r\n\r\n")
         peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         assert peer.take(3) == b"abc"
         peer.send(OK)
