@@ -441,14 +441,15 @@ def test_a_pipeline_is_read_no_further_than_its_limit(limited: Limited) -> None:
 
     resume = threading.Event()
     request = GET[:-2] + b"X: %b\r\n\r\n" % (b"a" * 10_000)
+    requests = request * 2000
     front = limited(script, pipelined_size=1000)
     with front.connect() as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
         client.socket.settimeout(0.2)
         sent = 0
         with suppress(TimeoutError):
-            while sent < 50_000_000:
-                sent += client.socket.send((request * 100)[sent % len(request) :])
+            while sent < len(requests):
+                sent += client.socket.send(requests[sent : sent + 1_000_000])
         assert sent < 10_000_000  # what the sockets of both sides hold, and no more
         client.socket.settimeout(PATIENCE)
         resume.set()
