@@ -1,4 +1,4 @@
-"""How fast the stores are, and what it costs to publish.
+"""How fast the stores are, what it costs to publish, and what a show costs that asks a store.
 
 Each rate is the best of three runs, of all processes together. Updates come in batches of 1,000:
 "together" of ids that lie side by side, "apart" of ids that lie anywhere.
@@ -15,13 +15,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.synchronize import Barrier
+from statistics import median
 
+from measurements import SHOW, requests, slow_uploads, wait_until_shown
+
+from gateway import surroundings
 from mod_progress.stores import Store, Update
 from mod_progress.stores.local import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis import RedisStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State
+from servers import running
 
 BATCH = 1000
 SECONDS = 0.7
@@ -144,6 +149,24 @@ def report_delay(opens: Open, shows: int) -> None:
     mine.close()
 
 
+def report_elsewhere(rounds: int) -> None:
+    """Tell how many shows a gateway answers of its own transfer, and of another process's.
+
+    The two gateways share the default store, since they have one working directory.
+    """
+    small = argparse.Namespace(size=0.0, only=[], seconds=1.5, connections=32, held=1)
+    ratios = []
+    with surroundings(small) as bench:
+        start = "gateway", bench.backend.port, bench.directory, 1
+        with running(*start) as own, running(*start) as other, slow_uploads(bench, own, 1, 0):
+            wait_until_shown(other)
+            for _ in range(rounds):
+                here, there = (requests(bench, each, "GET", SHOW)["/s"] for each in (own, other))
+                ratios.append(there / here)
+                print(f"shows a second: {here:,.0f} of its own, {there:,.0f} of another process")
+    print(f"a show of another process at {median(ratios):.2f} times the rate of one's own")
+
+
 def memory(entries: int) -> Open:
     store = MemoryStore(capacity=2 * entries)
     return lambda: store
@@ -160,7 +183,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--stores", nargs="+", choices=["memory", "local", "redis"])
     parser.add_argument("--redis", help="the URL of a server that may be written to")
-    parser.add_argument("--only", choices=["rates", "publishing", "delay"])
+    parser.add_argument("--only", choices=["rates", "publishing", "delay", "elsewhere"])
     given = parser.parse_args()
     opens: dict[str, Opens] = {"memory": memory, "local": local}
     if given.redis:
@@ -177,6 +200,8 @@ def main() -> None:
             if given.only in (None, "delay"):
                 print(f"{name}:")
                 report_delay(opens_of(1_000), 500)
+    if given.only in (None, "elsewhere"):
+        report_elsewhere(5)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,13 @@ COMMAND = str(Path(sys.executable).with_name("mod-progress"))
 class Serving:
     """A supervisor and its workers; what they log is in `log`."""
 
-    def __init__(self, directory: Path, text: str, *flags: str) -> None:
+    def __init__(
+        self, directory: Path, text: str, *flags: str, prefix: tuple[str, ...] = ()
+    ) -> None:
         self.configuration = directory / "site.conf"
         self.configuration.write_text(text)
         self.process = subprocess.Popen(
-            [COMMAND, "serve", str(self.configuration), *flags],
+            [*prefix, COMMAND, "serve", str(self.configuration), *flags],
             cwd=directory,
             # A table of its own.
             env=os.environ | {"XDG_RUNTIME_DIR": str(directory)},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,6 +21,7 @@ from mod_progress.stores import Update, gather, publisher
 from mod_progress.stores.redis import RedisStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State, Transfer
+from namespaces import HERE, cable, namespace, run
 
 DONE = Snapshot(State.DONE, 1, 2, 1, 2, 200)
 
@@ -109,7 +109,7 @@ class Unreachable(Fault):
 
     def _filter(self, operation: str) -> None:
         lost = ["-m", "statistic", "--mode", "random", "--probability", self.loss, "-j", "DROP"]
-        _run(*self.server.prefix, "iptables", operation, "INPUT", *lost)
+        run(*self.server.prefix, "iptables", operation, "INPUT", *lost)
 
     def begin(self) -> None:
         self._filter("-A")
@@ -118,32 +118,16 @@ class Unreachable(Fault):
         self._filter("-D")
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
-
-
 @pytest.fixture
 def far_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server in a network namespace of its own, at the other end of a cable."""
-    name = f"mod_progress-{os.getpid()}"
-    cable = f"mp{os.getpid()}"
-    # Of the block for tests of networks (RFC 2544).
+    # Of the block for tests of networks (RFC 2544); apart from those of other processes' tests.
     network = f"198.18.{os.getpid() % 256}"
-    inside = ("ip", "netns", "exec", name)
-    _run("ip", "netns", "add", name)
-    try:
-        _run("ip", "link", "add", cable, "type", "veth", "peer", "name", "far", "netns", name)
-        _run("ip", "address", "add", f"{network}.1/24", "dev", cable)
-        _run("ip", "link", "set", cable, "up")
-        _run(*inside, "ip", "address", "add", f"{network}.2/24", "dev", "far")
-        _run(*inside, "ip", "link", "set", "far", "up")
-        server = RedisServer(tmp_path, "--protected-mode", "no", prefix=inside)
+    with namespace("redis") as far, cable("redis", network, HERE, far):
+        server = RedisServer(tmp_path, "--protected-mode", "no", prefix=far.inside)
         server.host = f"{network}.2"
         yield server
         server.kill()
-    finally:
-        _run("ip", "link", "delete", cable)
-        _run("ip", "netns", "delete", name)
 
 
 @pytest.fixture(params=[Absent, Killed, Frozen, Full, Locked, Unreachable])

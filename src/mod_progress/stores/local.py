@@ -187,21 +187,24 @@ class LocalStore:
         identifier, start, snapshot, ttl, first = update
         token = _TOKEN.pack(start, self._owner)
         key = ENTRY + identifier.encode()
-        held = transaction.get(key)
-        if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
-            outcome.displaced.append(identifier)
-            return
         running = snapshot.state is State.RUNNING
         keep = _nanoseconds(ttl)
-        if not running and keep <= 0:
-            transaction.delete(key)
-            return
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
         value = token + times + encode(snapshot)
-        transaction.put(key, value)
-        if held is None:
-            transaction.put(_index(identifier.encode(), _over(value)), b"")
-            outcome.emptied |= not first
+        stays = running or keep > 0
+        # Most first words find nothing: then there is no need to look.
+        new = first and stays and transaction.put(key, value, overwrite=False)
+        held = None if new else transaction.get(key)
+        if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
+            outcome.displaced.append(identifier)
+        elif not stays:
+            transaction.delete(key)
+        else:
+            if not new:
+                transaction.put(key, value)
+            if held is None:
+                transaction.put(_index(identifier.encode(), _over(value)), b"")
+                outcome.emptied |= not first
 
     def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
         """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as

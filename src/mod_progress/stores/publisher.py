@@ -42,8 +42,11 @@ CALM = 1.0
 #: Seconds after which a running entry's lease is renewed: two renewals may fail.
 RENEW = LEASE / 3
 
-#: Seconds for which starts and ends are gathered after a batch, so that many a second share one.
+#: Seconds for which starts and ends are gathered after a batch, so that many a second share one:
+#: at the least, and at the most after a dear one. Each wake costs the requests more than the
+#: thread's own work: the two contend for the interpreter.
 GATHER = 0.01
+GATHER_MANY = 0.05
 
 #: Seconds between two attempts while the store is away.
 RETRY = 1.0
@@ -129,7 +132,7 @@ class Publisher:
         #: Whether the store may have lost what it was told.
         self._emptied = False
         self._next_look = 0.0
-        self._last_batch = 0.0
+        self._gather_until = 0.0
 
     def started(self, transfer: Transfer) -> None:
         """Take note of a new transfer. Costs the caller a microsecond."""
@@ -214,7 +217,7 @@ class Publisher:
     def _round(self) -> bool:
         """Wait for something to do, and do it; False when there was nothing for long."""
         busy = bool(self._running or self._ended)
-        told = self._wait(max(0.0, self._next_look - time.monotonic()) if busy else LINGER)
+        told = self._wait(self._next_look if busy else time.monotonic() + LINGER)
         with self._working:
             now = time.monotonic()
             self._absorb(now)
@@ -232,17 +235,17 @@ class Publisher:
                 self._repeat_ends()
         return busy or told
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait until something is told, and a little for what follows it; tell if it was."""
+    def _wait(self, until: float) -> bool:
+        """Let some gather after the last batch, then wait for the next; tell if anything came."""
+        pause = self._gather_until - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
         try:
-            item = self._news.get(timeout=seconds)
+            item = self._news.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:
             return False
         with self._working:
             self._enter(item, time.monotonic())
-        pause = self._last_batch + GATHER - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
         return True
 
     def _absorb(self, now: float) -> None:
@@ -295,6 +298,7 @@ class Publisher:
     def _publish(self, batch: _Batch, now: float, patience: float = PATIENCE) -> bool:
         """Write a batch; tell whether the store took it. Raises `StoreBusy` if in a hurry."""
         ttl = self._table.ttl
+        spent = time.thread_time()
         try:
             outcome = self._store.publish(
                 [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch], patience
@@ -307,7 +311,6 @@ class Publisher:
             return False
         self._emptied |= self._away or outcome.emptied
         self._away = False
-        self._last_batch = now
         for tracked, snapshot in batch:
             tracked.was_told(snapshot, now)
             if tracked.ended:
@@ -318,6 +321,8 @@ class Publisher:
             lost = self._running.pop(identifier, None)
             if lost is not None:
                 self._table.release(lost.transfer)
+        cost = time.thread_time() - spent
+        self._gather_until = now + min(max(GATHER, cost / SHARE), GATHER_MANY)
         return True
 
     def _repeat_ends(self) -> None:
