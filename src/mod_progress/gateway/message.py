@@ -8,7 +8,7 @@ only where it does not match is the reason looked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
@@ -51,15 +51,6 @@ _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 #: Bytes of the longest request line beside its target: method, version, spaces, line end.
 _BESIDE_TARGET = 32 + len(b"  HTTP/1.1\r\n")
 
-#: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
-#: writes itself.
-HOP_BY_HOP = frozenset(
-    b"connection http2-settings keep-alive proxy-connection te trailer transfer-encoding"
-    b" upgrade".split()
-)
-#: Fields that `Connection` cannot name away: the message means something else without them.
-PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
-
 #: Parsed heads that are kept: a client that polls sends the same bytes each time, and a backend
 #: answers many requests of a second in the same.
 _REMEMBERED = 512
@@ -87,8 +78,12 @@ class HeadLimits(NamedTuple):
     target: int = 8 * 1024
 
 
-class RequestHead:
-    """A request's head; nobody changes it, as equal requests share one."""
+class RequestFields:
+    """What the fields of a request say, whatever it is for; nobody changes it.
+
+    Apart from the request line, since the requests of one client differ in little else: so this is
+    what is remembered of those that do differ.
+    """
 
     __slots__ = (
         "chunked",
@@ -98,27 +93,19 @@ class RequestHead:
         "fields",
         "host",
         "keep_alive",
-        "method",
         "minor",
         "named",
         "onward",
-        "path",
-        "query",
-        "target",
         "upgrade",
     )
 
-    def __init__(self, method: bytes, target: bytes, minor: int, fields: Fields) -> None:
-        self.method = method.decode("ascii")
+    def __init__(self, fields: Fields, minor: int) -> None:
         self.minor = minor
         self.fields = fields
         #: The first value of each field, by its name in lower case.
         self.named = _by_name(fields)
         self.connection = _tokens(self._all(b"connection"))
-        self.target, self.host = self._authority(target)
-        self.path, self.query = split_target(self.target)
-        if "\0" in self.path:
-            raise Refusal(400, "a NUL in the path")
+        self.host = self._host()
         #: The fields as they go on to an upstream, once that was worked out.
         self.onward: bytes | None = None
         self.chunked = self._chunked()
@@ -134,10 +121,8 @@ class RequestHead:
     def _all(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.fields if key.lower() == name]
 
-    def _authority(self, target: bytes) -> tuple[bytes, bytes]:
-        """Check Host, and reduce an absolute target to its path (RFC 9112, section 3.2)."""
-        if self.method == "CONNECT":
-            raise Refusal(405, "CONNECT is not served here")
+    def _host(self) -> bytes:
+        """Check Host (RFC 9112, section 3.2)."""
         hosts = self._all(b"host") if b"host" in self.named else []
         if len(hosts) > 1:
             raise Refusal(400, "Host is repeated")
@@ -145,20 +130,7 @@ class RequestHead:
             raise Refusal(400, "Host is missing")
         if hosts and not is_host(hosts[0]):
             raise Refusal(400, "Host is not a valid host")
-        host = hosts[0] if hosts else b""
-        if target.startswith(b"/"):
-            return target, host
-        absolute = _ABSOLUTE(target)
-        if absolute is not None:
-            if not is_host(absolute[1]):
-                raise Refusal(400, "the target's host is not a valid host")
-            if absolute[2] is None and self.method == "OPTIONS":
-                return b"*", absolute[1]  # RFC 9112, section 3.2.4
-            path = absolute[2] or b"/"
-            return (path if path.startswith(b"/") else b"/" + path), absolute[1]
-        if target == b"*" and self.method == "OPTIONS":
-            return target, host
-        raise Refusal(400, "the request target is neither a path nor a URL")
+        return hosts[0] if hosts else b""
 
     def _chunked(self) -> bool:
         if b"transfer-encoding" not in self.named:
@@ -193,9 +165,71 @@ class RequestHead:
 
         With a body it is, as what follows the body is then ours to tell from the other protocol.
         """
-        if not self.minor or self.body_size != 0 or b"upgrade" not in self.connection:
+        body = self.chunked or self.content_length
+        if not self.minor or body or b"upgrade" not in self.connection:
             return []
         return [protocol.lower() for protocol in _elements(self._all(b"upgrade"))]
+
+
+class RequestHead:
+    """A request's head; nobody changes it, as equal requests share one."""
+
+    __slots__ = (
+        "chunked",
+        "connection",
+        "content_length",
+        "expects_continue",
+        "fields",
+        "host",
+        "keep_alive",
+        "method",
+        "minor",
+        "named",
+        "path",
+        "query",
+        "shared",
+        "target",
+        "upgrade",
+    )
+
+    def __init__(self, method: bytes, target: bytes, shared: RequestFields) -> None:
+        #: What it has in common with other requests of its client.
+        self.shared = shared
+        self.minor = shared.minor
+        self.fields = shared.fields
+        self.named = shared.named
+        self.connection = shared.connection
+        self.chunked = shared.chunked
+        self.content_length = shared.content_length
+        self.keep_alive = shared.keep_alive
+        self.expects_continue = shared.expects_continue
+        self.upgrade = shared.upgrade
+        self.method = method.decode("ascii")
+        self.target, self.host = self._authority(target)
+        self.path, self.query = split_target(self.target)
+        if "\0" in self.path:
+            raise Refusal(400, "a NUL in the path")
+
+    def _authority(self, target: bytes) -> tuple[bytes, bytes]:
+        """Reduce an absolute target to its path; its host is the one that counts then.
+
+        RFC 9112, section 3.2.2.
+        """
+        if self.method == "CONNECT":
+            raise Refusal(405, "CONNECT is not served here")
+        if target.startswith(b"/"):
+            return target, self.shared.host
+        absolute = _ABSOLUTE(target)
+        if absolute is not None:
+            if not is_host(absolute[1]):
+                raise Refusal(400, "the target's host is not a valid host")
+            if absolute[2] is None and self.method == "OPTIONS":
+                return b"*", absolute[1]  # RFC 9112, section 3.2.4
+            path = absolute[2] or b"/"
+            return (path if path.startswith(b"/") else b"/" + path), absolute[1]
+        if target == b"*" and self.method == "OPTIONS":
+            return target, self.shared.host
+        raise Refusal(400, "the request target is neither a path nor a URL")
 
     @property
     def body_size(self) -> int | None:
@@ -252,9 +286,15 @@ def _parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
     _check_line(target, major, limits)
     if len(head) > limits.size:
         raise Refusal(431, "the head is too large")
-    return RequestHead(method, target, min(int(minor), 1), _split_fields(fields, limits))
+    read = _remembered_fields if len(fields) <= _LONGEST_REMEMBERED else _read_fields
+    return RequestHead(method, target, read(fields, min(int(minor), 1), limits))
 
 
+def _read_fields(fields: bytes, minor: int, limits: HeadLimits) -> RequestFields:
+    return RequestFields(_split_fields(fields, limits), minor)
+
+
+_remembered_fields = lru_cache(_REMEMBERED)(_read_fields)
 _remembered_request = lru_cache(_REMEMBERED)(_parse_request)
 
 
@@ -350,19 +390,6 @@ def _length(values: list[bytes]) -> int:
     if len(values) != 1 or _LENGTH(values[0]) is None:
         raise Refusal(400, "Content-Length is not one decimal number")
     return int(values[0])
-
-
-def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the fields that go on to the next hop, as names in lower case and lines.
-
-    RFC 9110, section 7.6.1: what is for this connection alone is dropped, and so is what
-    ``connection`` names, but never what a message means something else without.
-    """
-    for name, value in fields:
-        key = name.lower()
-        named = key in connection and key not in PROTECTED and not key.startswith(b"x-forwarded-")
-        if not named and key not in HOP_BY_HOP:
-            yield key, b"%b: %b\r\n" % (name, value)
 
 
 def request_head(method: str, target: bytes, lines: Iterable[bytes]) -> bytes:

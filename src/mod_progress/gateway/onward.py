@@ -1,13 +1,23 @@
-"""A request's head as it goes on to a backend, and what the backend is told of the client."""
+"""What goes on to the next hop: fields either way, and what a backend is told of the client."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mod_progress.gateway.message import Fields, RequestHead, end_to_end, request_head
+from mod_progress.gateway.message import Fields, RequestHead, request_head
 
 if TYPE_CHECKING:
     from mod_progress.gateway.connection import Connection
+
+#: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
+#: writes itself.
+HOP_BY_HOP = frozenset(
+    b"connection http2-settings keep-alive proxy-connection te trailer transfer-encoding"
+    b" upgrade".split()
+)
+#: Fields that `Connection` cannot name away: the message means something else without them.
+PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
 
 #: Protocols that a connection may switch to.
 TUNNELLED = frozenset({b"websocket"})
@@ -21,15 +31,28 @@ _REWRITTEN = frozenset({b"host", b"content-length", b"expect"})
 _CHAINED = frozenset({b"x-forwarded-for", b"forwarded"})
 
 
+def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the fields that go on to the next hop, as names in lower case and lines.
+
+    RFC 9110, section 7.6.1: what is for this connection alone is dropped, and so is what
+    ``connection`` names, but never what a message means something else without.
+    """
+    for name, value in fields:
+        key = name.lower()
+        named = key in connection and key not in PROTECTED and not key.startswith(b"x-forwarded-")
+        if not named and key not in HOP_BY_HOP:
+            yield key, b"%b: %b\r\n" % (name, value)
+
+
 def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
     """Serialise the head for a backend; ``size`` is that of a body that was held back."""
     host = request.host or connection.authority
     if connection.trusted:
         fields = _front_proxy_fields(request, connection, host)
     else:
-        if request.onward is None:
-            request.onward = _client_fields(request)
-        fields = request.onward + connection.forwarded_lines % (host, host)
+        if request.shared.onward is None:
+            request.shared.onward = _client_fields(request)
+        fields = request.shared.onward + connection.forwarded_lines % (host, host)
     return request_head(
         request.method,
         request.target,

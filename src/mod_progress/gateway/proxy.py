@@ -15,11 +15,10 @@ from mod_progress.gateway.message import (
     Refusal,
     RequestHead,
     ResponseHead,
-    end_to_end,
     parse_response,
     response_head,
 )
-from mod_progress.gateway.onward import VIA, next_protocol, onward_head
+from mod_progress.gateway.onward import VIA, end_to_end, next_protocol, onward_head
 from mod_progress.gateway.relay import relay
 from mod_progress.gateway.spool import spooled
 from mod_progress.gateway.stream import NEVER, Cut, Slow, Stream

@@ -55,6 +55,7 @@ class Worker:
         self.access_log = AccessLogWriter(site.access_log) if site.access_log else None
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
+        self._listening = False
         self._ended = asyncio.Event()
 
     async def run(self, serving: int, lifeline: int) -> None:
@@ -86,13 +87,17 @@ class Worker:
         self.drain()
 
     async def _listen(self) -> None:
+        self._listening = True
         for listening, tls in self._sockets:
             make = partial(Connection, self, "http" if tls is None else "https")
             # A duplicate: the server closes it, and we may have to listen again.
             server = await self.loop.create_server(make, sock=listening.dup(), ssl=tls)
             self._servers.append(server)
+        if not self._listening:  # there were enough connections meanwhile
+            self._stop_listening()
 
     def _stop_listening(self) -> None:
+        self._listening = False
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -112,7 +117,7 @@ class Worker:
     def opened(self, connection: Connection) -> None:
         """Keep a new connection; stop accepting where there are enough."""
         self.connections.add(connection)
-        if len(self.connections) >= self.site.limits.connections and self._servers:
+        if len(self.connections) >= self.site.limits.connections and self._listening:
             logger.warning("%d connections: more have to wait", len(self.connections))
             self._stop_listening()
 
@@ -123,7 +128,8 @@ class Worker:
         if self.draining:
             if not self.connections:
                 self._ended.set()
-        elif not self._servers and len(self.connections) < self.site.limits.connections:
+        elif not self._listening and len(self.connections) < self.site.limits.connections:
+            self._listening = True  # from now on: many may close before the task has begun
             self.loop.create_task(self._listen())
 
     def settle_soon(self, connection: Connection) -> None:
