@@ -13,6 +13,7 @@ import pytest
 from origin import Origin
 from running import eventually
 from serving import Serving
+from store_servers import RedisServer
 
 Serve = Callable[..., Serving]
 
@@ -40,6 +41,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path, "--bind", "127.0.0.1")
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
@@ -93,6 +102,26 @@ def test_all_workers_agree(serve: Serve, origin: Origin) -> None:
     eventually(lambda: serving.show("a") == {"state": "error", "status": 0})
     for _ in range(60):
         assert serving.show("a") == {"state": "error", "status": 0}
+
+
+def test_gateways_agree_on_redis(serve: Serve, origin: Origin, redis: RedisServer) -> None:
+    text = site(origin, workers=2)
+    store = 'setup { progress.store "STORE"; }\n'
+    by_directive = serve(text + store.replace("STORE", redis.url))
+    by_flag = serve(text + store.replace("STORE", "memory"), "--store-url", redis.url)
+    eventually(lambda: len(by_directive.workers) == len(by_flag.workers) == 2)
+
+    def agree(**said: object) -> bool:
+        # Each on a connection of its own, so by any of the workers.
+        shown = [each.show("a") for each in (by_directive, by_flag) for _ in range(20)]
+        return all(answer | said == answer for answer in shown)
+
+    upload = Upload(by_directive, "a")
+    eventually(lambda: agree(state="running", received=1_000_000))
+    assert redis.command("EXISTS", "mod_progress:a") == "1"
+    upload.client.close()
+    eventually(lambda: agree(state="error", status=0))
+    assert agree(state="error", status=0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
