@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.stores.record import SIZE, decode, encode
+from mod_progress.stores.record import SIZE, decode, decode_state, encode
 from mod_progress.transfer import Snapshot, State
 
 counters = st.integers(0, 2**64 - 1)
@@ -25,3 +25,4 @@ def test_every_snapshot_survives(snapshot: Snapshot, before: bytes) -> None:
     record = encode(snapshot)
     assert len(record) == SIZE
     assert decode(before + record + b"after", len(before)) == snapshot
+    assert decode_state(before + record, len(before)) is snapshot.state

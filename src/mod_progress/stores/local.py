@@ -32,7 +32,7 @@ from mod_progress.stores import (
 from mod_progress.stores.environment import Environment, boot, private_directory, shared
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.stores.health import Health
-from mod_progress.stores.record import decode, encode
+from mod_progress.stores.record import decode, decode_state, encode
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 #: What a key begins with: an entry's id, or an index entry's time and id.
@@ -239,7 +239,7 @@ def _index(identifier: bytes, over: int) -> bytes:
 
 
 def _running(value: bytes) -> bool:
-    return decode(value, _RECORD).state is State.RUNNING
+    return decode_state(value, _RECORD) is State.RUNNING
 
 
 def _over(value: bytes) -> int:

@@ -32,3 +32,8 @@ def decode(record: bytes, offset: int = 0) -> Snapshot:
     return Snapshot(
         _STATES[code], received, sent, None if size == _NO_SIZE else size, response_size, status
     )
+
+
+def decode_state(record: bytes, offset: int = 0) -> State:
+    """Return the state alone of the Snapshot that lies at ``offset``."""
+    return _STATES[record[offset]]
