@@ -68,11 +68,6 @@ class UpstreamConnection(Stream):
         """Return the backend's address."""
         return self.upstream.address
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the worker's clock watch the connection's deadlines."""
-        super().connection_made(transport)
-        self.worker.upstreams.add(self)
-
     def data_received(self, data: bytes) -> None:
         """Keep what came; bytes that nobody asked for end an idle connection."""
         self.answered = True
@@ -205,9 +200,14 @@ class Upstream:
         try:
             async with asyncio.timeout(worker.site.limits.connect_time):
                 if self.path is not None:
-                    return (await worker.loop.create_unix_connection(make, self.path))[1]
-                return (await worker.loop.create_connection(make, self.host, self.port))[1]
+                    _, made = await worker.loop.create_unix_connection(make, self.path)
+                else:
+                    _, made = await worker.loop.create_connection(make, self.host, self.port)
         except TimeoutError:
             raise Refusal(504, f"no connection to {self.address} in time") from None
         except OSError as error:
             raise Refusal(502, f"no connection to {self.address}: {error}") from None
+        # Not before: one that is given up while it is made is never told that it is lost.
+        if not made.lost:
+            worker.upstreams.add(made)
+        return made
