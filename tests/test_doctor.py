@@ -192,7 +192,7 @@ def test_workers_that_do_not_share(capsys, tmp_path):
     ("url", "code", "message"),
     [
         ("localhost:8000/upload", 2, "an address such as http://localhost:8000/upload is needed"),
-        (f"http://127.0.0.1:{free_port()}/", 1, "Connection refused"),
+        ("http://127.0.0.1:9/", 1, "Connection refused"),  # the discard port, that nobody serves
     ],
 )
 def test_an_address_where_nothing_is(url, code, message, capsys):

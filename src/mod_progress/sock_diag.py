@@ -94,6 +94,8 @@ class Deaths:
 
     def __init__(self) -> None:
         self._socket = _open_socket()
+        # As much as the system gives (net.core.rmem_max): of all connections, each end is told.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         try:
             self._socket.bind((0, _DEATHS_OF_TCP4 | _DEATHS_OF_TCP6))
         except OSError:
