@@ -192,19 +192,14 @@ class LocalStore:
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
         value = token + times + encode(snapshot)
         stays = running or keep > 0
-        # Most first words find nothing: then there is no need to look.
-        new = first and stays and transaction.put(key, value, overwrite=False)
-        held = None if new else transaction.get(key)
+        # In one step, since most first words find nothing; a later transfer's entry is put back.
+        held = transaction.replace(key, value) if stays else transaction.pop(key)
         if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
+            transaction.put(key, held)
             outcome.displaced.append(identifier)
-        elif not stays:
-            transaction.delete(key)
-        else:
-            if not new:
-                transaction.put(key, value)
-            if held is None:
-                transaction.put(_index(identifier.encode(), _over(value)), b"")
-                outcome.emptied |= not first
+        elif held is None and stays:
+            transaction.put(_index(identifier.encode(), _over(value)), b"")
+            outcome.emptied |= not first
 
     def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
         """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as
