@@ -104,7 +104,7 @@ def test_an_update_replaces_what_was_there(open_store: Open) -> None:
 def test_the_later_start_wins_and_the_loser_is_told(open_store: Open) -> None:
     loser, winner = open_store(), open_store()
     assert loser.publish([update(), update("other")]).displaced == []
-    assert winner.publish([update(snapshot=FAILED, start=20_000_000)]).displaced == []
+    assert winner.publish([update(snapshot=FAILED, start=5_000_000_000)]).displaced == []
     assert loser.publish([update(first=False), update("other", first=False)]).displaced == ["a"]
     assert look(loser, "a") == FAILED
 
@@ -112,7 +112,7 @@ def test_the_later_start_wins_and_the_loser_is_told(open_store: Open) -> None:
 def test_a_late_end_of_the_loser_changes_nothing(open_store: Open) -> None:
     loser, winner = open_store(), open_store()
     loser.publish([update()])
-    winner.publish([update(start=20_000_000)])
+    winner.publish([update(start=5_000_000_000)])
     assert loser.publish([update(snapshot=DONE, first=False)]).displaced == ["a"]
     assert loser.publish([update(snapshot=DONE, ttl=0, first=False)]).displaced == ["a"]
     assert look(winner, "a") == RUNNING
@@ -121,7 +121,7 @@ def test_a_late_end_of_the_loser_changes_nothing(open_store: Open) -> None:
 def test_a_late_first_word_of_the_loser_changes_nothing(open_store: Open) -> None:
     """Its process could not reach the store, say, when it started."""
     loser, winner = open_store(), open_store()
-    winner.publish([update(start=20_000_000)])
+    winner.publish([update(start=5_000_000_000)])
     assert loser.publish([update(snapshot=DONE, start=10_000_000)]).displaced == ["a"]
     assert look(winner, "a") == RUNNING
 
@@ -129,7 +129,7 @@ def test_a_late_first_word_of_the_loser_changes_nothing(open_store: Open) -> Non
 def test_a_later_transfer_of_the_same_process_wins_too(open_store: Open) -> None:
     store = open_store()
     store.publish([update()])
-    assert store.publish([update(start=20_000_000, snapshot=DONE)]).displaced == []
+    assert store.publish([update(start=5_000_000_000, snapshot=DONE)]).displaced == []
     assert store.publish([update(first=False)]).displaced == ["a"]
     assert look(store, "a") == DONE
 
@@ -195,7 +195,7 @@ def test_a_transfer_takes_over_what_its_dead_owner_left(open_store: Open) -> Non
     dead, living = open_store(lease=0.2), open_store(lease=0.2)
     dead.publish([update(start=10_000_000)])
     eventually(lambda: look(living, "a").state is State.ERROR)
-    living.publish([update(snapshot=DONE, start=20_000_000)])
+    living.publish([update(snapshot=DONE, start=5_000_000_000)])
     assert look(living, "a") == DONE
 
 
