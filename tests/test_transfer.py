@@ -129,3 +129,17 @@ def test_what_was_delivered_reads_whole() -> None:
     transfer.delivered()
     snapshot = transfer.snapshot()
     assert (snapshot.sent, snapshot.response_size) == (10, 10)
+
+
+def test_a_picture_of_what_ends_meanwhile_is_whole() -> None:
+    transfer = Transfer("id", 5)
+
+    def end_meanwhile() -> int:
+        """Let another thread deliver the last byte while the queue is looked at."""
+        transfer.received, transfer.written = 5, 10
+        transfer.response_started(200, 10)
+        transfer.delivered()
+        return 10
+
+    transfer.unacknowledged = end_meanwhile
+    assert transfer.snapshot() == Snapshot(State.DONE, 5, 10, 5, 10, 200)

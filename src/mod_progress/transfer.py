@@ -122,17 +122,23 @@ class Transfer:
         self._settle(Event.CUT)
 
     def snapshot(self) -> Snapshot:
-        """Take the picture of this moment. ``sent`` never steps back from one to the next."""
-        written = self.written
-        if self.unacknowledged is None:
-            self._acknowledged = written
-        else:
+        """Take the picture of this moment. ``sent`` never steps back from one to the next.
+
+        Another thread may move the transfer on meanwhile: the counters are read after the state,
+        as those of a transfer that is over are final.
+        """
+        unacknowledged = self.unacknowledged
+        if unacknowledged is not None:
             # The queue also holds what is not body (a head, framing), so the difference may
             # be short of the truth for an instant, and negative at the start.
-            self._acknowledged = max(self._acknowledged, written - self.unacknowledged())
+            self._acknowledged = max(self._acknowledged, self.written - unacknowledged())
+        state = self.state
+        written = self.written
+        if unacknowledged is None or state is not State.RUNNING:
+            self._acknowledged = written
         size = self.response_size
         return Snapshot(
-            self.state,
+            state,
             self.received,
             self._acknowledged,
             self.request_size,
