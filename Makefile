@@ -27,6 +27,11 @@ bench: $(VENV)/.test ## the lookup table, and the gateway beside its peers: ten 
 	$(BIN)/python bench/table.py
 	$(BIN)/python bench/gateway.py --write bench
 
+FUZZ_SECONDS ?= 30
+
+fuzz: $(VENV)/.test ## each property of fuzz/ for so many seconds; its file's first line tells it
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -o timeout=0 fuzz
+
 clean:
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 from backend import Backend
-from running import Gateway
+from running import Gateway, eventually
 from wire import Client
 
 from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
@@ -22,6 +22,10 @@ class Front(NamedTuple):
 
     def connect(self, receive_buffer: int = 0) -> Client:
         return Client(self.gateway.port, receive_buffer)
+
+    def await_reset(self) -> None:
+        """Wait until the gateway has reset every connection that it sent something on."""
+        eventually(lambda: {peer.ending for peer in self.backend.peers if peer.raw} == {"reset"})
 
 
 def start(backend: Backend, **limits: float) -> Gateway:

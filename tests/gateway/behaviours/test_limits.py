@@ -203,7 +203,7 @@ def test_a_body_that_stops_is_408(limited: Limited, head: bytes, piece: bytes) -
         answer = client.answer()
         assert (answer.status, answer["Connection"]) == (408, b"close")
         assert client.rest() == b""
-    eventually(lambda: front.backend.peers[0].ending == "reset")
+    front.await_reset()
     assert not front.backend.raw.endswith(b"0\r\n\r\n")
 
 
@@ -214,7 +214,7 @@ def test_a_body_below_the_least_rate_is_408(limited: Limited, head: bytes, piece
         client.send(head + piece)
         drip(client, b"1\r\na\r\n" * 1000 if piece.startswith(b"1\r") else b"a" * 1000)
         assert client.answer().status == 408
-    eventually(lambda: front.backend.peers[0].ending == "reset")
+    front.await_reset()
 
 
 @pytest.mark.parametrize("size", [30_000, 150_000], ids=["copied", "spliced"])
@@ -387,7 +387,7 @@ def test_a_silent_backend_is_504(
             answer = client.answer()
         assert answer.status == 504
         assert answer["Connection"] is None
-    eventually(lambda: front.backend.peers[0].ending == "reset")
+    front.await_reset()
     assert len(front.backend.peers) == 1
 
 
@@ -409,7 +409,7 @@ def test_a_backend_that_stops_is_cut_and_so_is_the_client(limited: Limited, answ
     with front.connect() as client:
         client.send(GET)
         assert not client.rest().endswith(b"0\r\n\r\n")
-    eventually(lambda: front.backend.peers[0].ending == "reset")
+    front.await_reset()
 
 
 def test_an_idle_backend_connection_is_closed(limited: Limited) -> None:

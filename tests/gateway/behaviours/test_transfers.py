@@ -196,7 +196,7 @@ def test_a_client_that_goes_in_its_upload_frees_the_backend(
         client.send(request_head(framing, ENDLESS))
         _fill(client, framing)
         client.reset()
-        eventually(lambda: front.backend.peers[0].ending == "reset")
+        front.await_reset()
         assert not front.backend.raw.endswith(b"0\r\n\r\n")
 
 
@@ -208,7 +208,7 @@ def test_a_client_that_goes_after_its_upload_frees_the_backend(front: Front, fra
         send_body(client.socket.sendall, framing, SIZE)
         eventually(lambda: len(front.backend.raw) > SIZE)
         client.reset()
-        eventually(lambda: front.backend.peers[0].ending == "reset")
+        front.await_reset()
 
 
 def test_a_client_that_goes_while_it_waits_frees_the_backend(front: Front) -> None:
@@ -217,7 +217,7 @@ def test_a_client_that_goes_while_it_waits_frees_the_backend(front: Front) -> No
         client.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * 5000)  # more than is read ahead
         eventually(lambda: front.backend.raw)
         client.reset()
-        eventually(lambda: front.backend.peers[0].ending == "reset")
+        front.await_reset()
 
 
 @pytest.mark.parametrize("script", [pouring_sized, pouring_chunked])
@@ -232,7 +232,7 @@ def test_a_client_that_goes_in_its_download_frees_the_backend(
         while had > 0:
             had -= len(client.socket.recv(65536))
         client.reset()
-        eventually(lambda: front.backend.peers[0].ending == "reset")
+        front.await_reset()
 
 
 @framings
@@ -423,7 +423,7 @@ def test_a_tunnel_carries_a_reset_through(front: Front, first: str, full: bool) 
         ready.set()
         if first == "client":
             client.reset()
-            eventually(lambda: front.backend.peers[0].ending == "reset")
+            front.await_reset()
         else:
             client.rest()
             assert client.ending == "reset"
