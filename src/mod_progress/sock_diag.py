@@ -8,6 +8,7 @@ network namespace can be found.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import socket
 import struct
@@ -131,6 +132,13 @@ class _Questions:
         self._sequence = itertools.count(1)
         self._socket: socket.socket | None = None
 
+    def close(self) -> None:
+        """Let go of the socket; the next question opens another."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
     def ask(self, question: bytes) -> bytes | None:
         """Return the system's answer, or None where it has none."""
         try:
@@ -156,6 +164,7 @@ class _Questions:
 
 
 _questions = _Questions()
+atexit.register(_questions.close)
 
 
 def _open_socket() -> socket.socket:
