@@ -14,7 +14,7 @@ from mod_progress.gateway.message import Refusal
 
 sizes = st.sampled_from([b"%x", b"%X", b"0%x", b"00000%X"])
 extensions = st.sampled_from([b"", b";a", b";a=b", b';a="b;\\"c"', b";a;b=c"])
-trailers = st.lists(st.sampled_from([b"A: b\r\n", b"Content-Length: 7\r\n", b"C:\r\n"]), max_size=3)
+trailers = st.lists(st.sampled_from([b"A: b\r\n", b"Host: c\r\n", b"D:\r\n"]), max_size=3)
 
 
 @st.composite
@@ -106,8 +106,7 @@ def test_llhttp_reads_it_alike(coded: bytes) -> None:
     read = decode([coded])
     # Spaces around an extension are allowed (RFC 9112, section 7.1.1), but not by llhttp.
     if read.finished and b" " not in coded.replace(b": ", b""):
-        ours = coded.removesuffix(read.rest) if read.rest else coded
-        seen = Seen(ours.replace(b"Content-Length", b"X-ContentLength"))  # it takes it for a head's
+        seen = Seen(coded.removesuffix(read.rest) if read.rest else coded)
         assert seen.complete
         assert seen.body == read.body
 
