@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -64,6 +66,8 @@ def test_all_errors_of_a_configuration_are_told(tmp_path: Path) -> None:
         ("serve --track x", 2, "--track x: a path starts with /"),
         ("serve --show x", 2, "--show x: a path starts with /"),
         ("serve a.conf --proxy a:1", 2, "are said by the configuration file"),
+        ("serve --ttl -1", 2, "--ttl: -1.0 is not a number of seconds, 0 or more"),
+        ("serve --methods post", 2, "--methods: 'post' is not an HTTP method; did you mean 'POST'"),
         ("serve --tls-key x", 2, "--tls-key needs --tls-cert"),
         ("serve --tls-cert /nowhere", 1, "cannot use the certificate /nowhere"),
         ("serve --listen nonsense", 1, "cannot listen on nonsense"),
@@ -84,6 +88,30 @@ def test_what_is_wrong_is_one_clear_line(
     (line,) = done.stderr.splitlines()
     assert said in line
     assert done.stdout == ""
+
+
+def test_options_of_the_command_line_are_laid_over_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "site.conf").write_text(
+        'setup { module_load "mod_progress"; progress.ttl 5; progress.methods ("PUT"); }'
+        "progress.track; respond 200;"
+    )
+    command = [COMMAND, "serve", "site.conf", "--listen", "127.0.0.1:0"]
+    options = ["--methods", "GET", "--methods", "POST", "--ttl", "60", "--debug"]
+    with subprocess.Popen(
+        [*command, *options],
+        cwd=tmp_path,
+        env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with urlopen(Request(url, method="DELETE", headers={"X-Progress-ID": "a"})) as answer:
+            assert answer.status == 200
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+    assert "not tracked: the method is DELETE, tracked: GET, POST" in said
 
 
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -22,7 +22,7 @@ from mod_progress.gateway.listening import ListenError
 from mod_progress.gateway.site import AccessLog, Listener, Site, Tls
 from mod_progress.gateway.supervisor import ReloadError, Supervisor
 from mod_progress.gateway.upstream import Upstream
-from mod_progress.options import OptionError
+from mod_progress.options import OptionError, Options
 from mod_progress.stores import open_store
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -63,6 +63,89 @@ def _root(
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flags:
+    """What the command line says of a site."""
+
+    config: Path | None
+    listen: list[str] | None
+    workers: int | None
+    proxy: str | None
+    store: str | None
+    track: str | None
+    show: str | None
+    ttl: float | None
+    methods: list[str] | None
+    debug: bool | None
+    store_url: str | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    access_log: Path | None
+
+    def check(self) -> None:
+        """Raise `_Misuse` for flags that make no sense together, or alone."""
+        if self.config is not None and (self.proxy or self.store or self.track or self.show):
+            raise _Misuse("--proxy, --store, --track and --show are said by the configuration file")
+        if self.proxy and self.store:
+            raise _Misuse("--proxy and --store exclude each other")
+        if self.tls_key and not self.tls_cert:
+            raise _Misuse("--tls-key needs --tls-cert")
+        for name, path in (("--track", self.track), ("--show", self.show)):
+            if path is not None and not path.startswith("/"):
+                raise _Misuse(f"{name} {path}: a path starts with /")
+        try:
+            self._options(Options())
+            self._preset()
+        except OptionError as error:
+            raise _Misuse(f"--{error}") from None
+        except ValueError as error:
+            raise _Misuse(f"--proxy {error}") from None
+
+    def load(self) -> Site:
+        """Return the site, with the flags laid over the file; raises `ReloadError`."""
+        try:
+            site = Site(action=self._preset()) if self.config is None else load_config(self.config)
+            open_store(self.store_url or site.store)
+        except (InvalidConfig, OptionError) as error:
+            raise ReloadError(str(error)) from None
+        tls = self._tls()
+        if self.listen or tls or not site.listeners:
+            listeners = tuple(Listener(each, tls) for each in self.listen or [DEFAULT_LISTEN])
+            site = replace(site, listeners=listeners)
+        if self.access_log is not None:
+            site = replace(site, access_log=AccessLog(str(self.access_log)))
+        return replace(
+            site,
+            workers=self.workers or site.workers,
+            store=self.store_url or site.store,
+            options=self._options(site.options),
+        )
+
+    def _preset(self) -> Action:
+        show = self.show or preset.SHOW_PATH
+        if self.proxy is not None:
+            return preset.proxying(Upstream(self.proxy), self.track or "/", show)
+        track = self.track or preset.UPLOAD_PATH
+        methods = None if self.methods else frozenset({"POST", "PUT"})
+        return preset.storing(self.store or DEFAULT_STORE, track, show, methods)
+
+    def _options(self, options: Options) -> Options:
+        return Options(
+            ttl=options.ttl if self.ttl is None else self.ttl,
+            methods=frozenset(self.methods) if self.methods else options.methods,
+            debug=options.debug if self.debug is None else self.debug,
+        )
+
+    def _tls(self) -> Tls | None:
+        if self.tls_cert is None:
+            return None
+        return Tls(str(self.tls_cert), str(self.tls_key or self.tls_cert))
+
+
+class _Misuse(Exception):
+    """The flags are wrong; the message says which."""
+
+
 @app.command()
 def serve(
     config: Annotated[Path | None, typer.Argument(help="A configuration file.")] = None,
@@ -74,6 +157,15 @@ def serve(
     store: Annotated[str | None, typer.Option(help="The directory that uploads go to.")] = None,
     track: Annotated[str | None, typer.Option(help="The path whose requests are tracked.")] = None,
     show: Annotated[str | None, typer.Option(help="The path that tells the progress.")] = None,
+    ttl: Annotated[
+        float | None, typer.Option(help="Seconds for which an end can be read (30).")
+    ] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option(help="A method to track (POST); may be repeated.")
+    ] = None,
+    debug: Annotated[
+        bool | None, typer.Option("--debug", help="Log why a request is tracked or not.")
+    ] = None,
     store_url: Annotated[
         str | None, typer.Option(help="What processes share: local, local:NAME, memory, redis://…")
     ] = None,
@@ -82,58 +174,20 @@ def serve(
     access_log: Annotated[Path | None, typer.Option(help="Where each request is noted.")] = None,
 ) -> None:
     """Serve a configuration; or a backend; or, with neither, a page to upload files with."""
+    flags = _Flags(**locals())
     logging.basicConfig(format="%(message)s")
     logging.getLogger("mod_progress").setLevel(logging.DEBUG)
-    if config is not None and (proxy or store or track or show):
-        _fail("--proxy, --store, --track and --show are said by the configuration file", 2)
-    if proxy and store:
-        _fail("--proxy and --store exclude each other", 2)
-    if tls_key and not tls_cert:
-        _fail("--tls-key needs --tls-cert", 2)
-    tls = Tls(str(tls_cert), str(tls_key or tls_cert)) if tls_cert else None
-
-    def load() -> Site:
-        if config is None:
-            site = Site(action=_preset(proxy, store, track, show))
-        else:
-            try:
-                site = load_config(config)
-            except InvalidConfig as invalid:
-                raise ReloadError(str(invalid)) from None
-        if listen or tls or not site.listeners:
-            site = replace(
-                site, listeners=tuple(Listener(each, tls) for each in listen or [DEFAULT_LISTEN])
-            )
-        if access_log is not None:
-            site = replace(site, access_log=AccessLog(str(access_log)))
-        try:
-            open_store(store_url or site.store)
-        except OptionError as error:
-            raise ReloadError(str(error)) from None
-        return replace(site, workers=workers or site.workers, store=store_url or site.store)
-
     try:
-        supervisor = Supervisor(load)
-        addresses = supervisor.bind()
+        flags.check()
+        supervisor = Supervisor(flags.load)
+        urls = supervisor.bind()
+    except _Misuse as misuse:
+        _fail(str(misuse), 2)
     except (ReloadError, ListenError) as error:
         _fail(str(error), 1)
-    scheme = "https" if tls else "http"
-    for address in addresses:
-        _out.print(address if address.startswith("unix:") else f"{scheme}://{address}/")
+    for url in urls:
+        _out.print(url)
     supervisor.run()
-
-
-def _preset(proxy: str | None, store: str | None, track: str | None, show: str | None) -> Action:
-    for name, path in (("--track", track), ("--show", show)):
-        if path is not None and not path.startswith("/"):
-            _fail(f"{name} {path}: a path starts with /", 2)
-    show = show or preset.SHOW_PATH
-    if proxy is None:
-        return preset.storing(store or DEFAULT_STORE, track or preset.UPLOAD_PATH, show)
-    try:
-        return preset.proxying(Upstream(proxy), track or "/", show)
-    except ValueError as error:
-        _fail(f"--proxy {error}", 2)
 
 
 @app.command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -263,6 +265,50 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, origin: Origin) -> None:
     eventually(lambda: len(serving.workers) == 2)
     for _ in range(20):
         assert serving.get("/hello") == (200, b"one")
+
+
+def make_certificate(directory: Path, name: str) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    where = ["-subj", f"/CN={name}", "-out", "site.pem", "-keyout", "site.key"]
+    subprocess.run(command + where, cwd=directory, check=True, capture_output=True)
+
+
+def issued_to(serving: Serving) -> str:
+    """Return the name in the certificate that a new connection is shown."""
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject"],
+        input=ssl.get_server_certificate(("127.0.0.1", serving.port)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return shown.stdout.rpartition("=")[2].strip()
+
+
+def test_a_reload_reads_the_certificates_again(serve: Serve, tmp_path: Path) -> None:
+    make_certificate(tmp_path, "before")
+    text = (
+        'setup { module_load "mod_openssl"; openssl [ "listen" => "127.0.0.1:0", '
+        f'"pemfile" => "{tmp_path}/site.pem", "privkey" => "{tmp_path}/site.key" ]; }}'
+        'respond 200 => "%{req.scheme}";'
+    )
+    serving = serve(text)
+    assert serving.url.startswith("https://")
+    assert issued_to(serving) == "before"
+    make_certificate(tmp_path, "after")
+    serving.reload(text)
+    assert issued_to(serving) == "after"
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "site.pem"))
+    trusting.check_hostname = False
+    with trusting.wrap_socket(serving.connect()) as client:
+        assert client.version() in ("TLSv1.2", "TLSv1.3")
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.endswith(b"https")
+    trusting.minimum_version = ssl.TLSVersion.TLSv1
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError), serving.connect() as plain:
+        trusting.wrap_socket(plain)
 
 
 def test_workers_do_not_outlive_a_supervisor_that_was_killed(serve: Serve, origin: Origin) -> None:

@@ -75,12 +75,14 @@ def _answers(path: str) -> bool:
         return probe.connect_ex(path) == 0
 
 
-def address_of(listening: socket.socket) -> str:
-    """Return the address that a socket really has: a port of 0 was chosen by the system."""
+def url_of(listener: Listener, listening: socket.socket) -> str:
+    """Return where a listener is reached; a port of 0 was chosen by the system."""
     name = listening.getsockname()
     if isinstance(name, str):
         return f"unix:{name}"
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+    scheme = "http" if listener.tls is None else "https"
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"{scheme}://{host}:{name[1]}/"
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -43,13 +43,18 @@ def proxying(upstream: Upstream, track: str = "/", show: str = SHOW_PATH) -> Act
     return If(Below((show,)), Show(), backend)
 
 
-def storing(directory: str, track: str = UPLOAD_PATH, show: str = SHOW_PATH) -> Action:
+def storing(
+    directory: str,
+    track: str = UPLOAD_PATH,
+    show: str = SHOW_PATH,
+    methods: frozenset[str] | None = frozenset({"POST", "PUT"}),
+) -> Action:
     """Return what ``--store`` means: the page, and its uploads saved in ``directory``.
 
-    The page's own paths stay, whatever others there are.
+    The page's own paths stay, whatever others there are. ``methods`` are tracked; None leaves that
+    to the site's options.
     """
-    uploads = Sequence(
-        (SetOptions(methods=frozenset({"POST", "PUT"})), Track(), StoreUploads(directory))
-    )
+    uploads = Sequence((SetOptions(methods=methods), Track(), StoreUploads(directory)))
     page = Sequence((Docroot(str(files("mod_progress") / "web")), Index(("index.html",)), Static()))
-    return If(Below((show, SHOW_PATH)), Show(), If(Below((track, UPLOAD_PATH)), uploads, page))
+    uploading = If(Below((track, UPLOAD_PATH)), uploads, page)
+    return If(Below((show, SHOW_PATH)), Show(), uploading)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mod_progress.gateway import worker
-from mod_progress.gateway.listening import ListenError, address_of, bind, tls_context
+from mod_progress.gateway.listening import ListenError, bind, tls_context, url_of
 from mod_progress.gateway.site import Listener, Site
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
@@ -65,9 +65,9 @@ class Supervisor:
         self._lifeline, self._life = os.pipe()
 
     def bind(self) -> list[str]:
-        """Listen, and return the addresses; raises `ListenError`."""
+        """Listen, and return where, as URLs; raises `ListenError`."""
         self._sockets = self._bind(self._site)
-        return [address_of(listening) for listening in self._sockets.values()]
+        return [url_of(each, self._sockets[each.address]) for each in self._site.listeners]
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, and until what was in flight then has finished."""
