@@ -55,7 +55,7 @@ class Connection(Stream):
         self.limits = worker.site.limits
         self.scheme = scheme
         self.read_time = self.write_time = self.limits.body_idle_time
-        self.most_buffered = self.limits.pipelined_size
+        self.most_buffered = max(1, self.limits.pipelined_size)
         #: The client's address and ours; ("", -1) on a Unix socket.
         self.peer: tuple[str, int] = ("", -1)
         self.local: tuple[str, int] = ("", -1)
