@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mod_progress.gateway")
 
 #: RFC 9112, section 2.2: empty lines before a request are ignored.
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+").match
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)++")
 
 
 class _NotFound:
@@ -173,7 +173,7 @@ class Connection(Stream):
     def _take_head(self) -> bytes | None:
         """Take one whole head off the buffer; raises `Refusal` as early as it cannot become one."""
         if self.buffer[:1] == b"\r":
-            self.buffer = self.buffer[_EMPTY_LINES(self.buffer).end() :]  # type: ignore[union-attr]
+            self.buffer = _EMPTY_LINES.sub(b"", self.buffer)
         end = self.buffer.find(HEAD_END, self._scanned) + len(HEAD_END)
         if end >= len(HEAD_END):
             self._scanned = 0
