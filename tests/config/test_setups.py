@@ -49,6 +49,10 @@ DEFAULTS = Site(action=Static())
             'forwarded.trust "10.0.0.0/8"; forwarded.trust "::1", "127.0.0.1";',
             {"trusted": tuple(map(ip_network, ("10.0.0.0/8", "::1/128", "127.0.0.1/32")))},
         ),
+        (
+            'tunnel.protocols "WebSocket", "IRC/6.9";',
+            {"tunnelled": frozenset({b"websocket", b"irc/6.9"})},
+        ),
         ("limits.body_size 0;", {"limits": Limits(body_size=0)}),
         ("keepalive.timeout 5;", {"limits": Limits(idle_time=5)}),
         (

@@ -22,6 +22,7 @@ from mod_progress.stores import open_store
 SETUPS = Table[Callable[[Draft, Argument], None]]()
 
 _ADDRESS = re.compile(r"(\*|\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?").fullmatch
+_PROTOCOL = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?").fullmatch
 _HTTP, _HTTPS = 80, 443
 
 #: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.
@@ -143,6 +144,18 @@ def _trust(draft: Draft, argument: Argument) -> None:
         with faults_at(item.place):
             networks.append(parse_network(item.string("addresses and networks")))
     draft.site = replace(draft.site, trusted=(*draft.site.trusted, *networks))
+
+
+@SETUPS.add("tunnel.protocols")
+def _protocols(draft: Draft, argument: Argument) -> None:
+    protocols = set()
+    for item in argument.items():
+        takes = 'names of protocols such as "websocket"'
+        name = item.string(takes)
+        if _PROTOCOL(name) is None:
+            raise ConfigError(f"{item.directive} takes {takes}, not '{name}'", item.place)
+        protocols.add(name.lower().encode())
+    draft.site = replace(draft.site, tunnelled=frozenset(protocols))
 
 
 def _limit(names: tuple[str, ...], draft: Draft, argument: Argument) -> None:

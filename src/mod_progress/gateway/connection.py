@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mod_progress.gateway")
 
 #: RFC 9112, section 2.2: empty lines before a request are ignored.
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+").match
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)++")
 
 
 class _NotFound:
@@ -55,7 +55,7 @@ class Connection(Stream):
         self.limits = worker.site.limits
         self.scheme = scheme
         self.read_time = self.write_time = self.limits.body_idle_time
-        self.most_buffered = self.limits.pipelined_size
+        self.most_buffered = max(1, self.limits.pipelined_size)
         #: The client's address and ours; ("", -1) on a Unix socket.
         self.peer: tuple[str, int] = ("", -1)
         self.local: tuple[str, int] = ("", -1)
@@ -173,7 +173,7 @@ class Connection(Stream):
     def _take_head(self) -> bytes | None:
         """Take one whole head off the buffer; raises `Refusal` as early as it cannot become one."""
         if self.buffer[:1] == b"\r":
-            self.buffer = self.buffer[_EMPTY_LINES(self.buffer).end() :]  # type: ignore[union-attr]
+            self.buffer = _EMPTY_LINES.sub(b"", self.buffer)
         end = self.buffer.find(HEAD_END, self._scanned) + len(HEAD_END)
         if end >= len(HEAD_END):
             self._scanned = 0

@@ -19,9 +19,6 @@ HOP_BY_HOP = frozenset(
 #: Fields that `Connection` cannot name away: the message means something else without them.
 PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
 
-#: Protocols that a connection may switch to.
-TUNNELLED = frozenset({b"websocket"})
-
 #: By the minor version of HTTP/1 that a message came in (RFC 9110, section 7.6.3).
 VIA = (b"Via: 1.0 mod_progress\r\n", b"Via: 1.1 mod_progress\r\n")
 
@@ -53,19 +50,20 @@ def onward_head(request: RequestHead, connection: Connection, size: int | None =
         if request.shared.onward is None:
             request.shared.onward = _client_fields(request)
         fields = request.shared.onward + connection.forwarded_lines % (host, host)
+    framing = _framing(request, size, connection.worker.site.tunnelled)
     return request_head(
         request.method,
         request.target,
-        (b"Host: %b\r\n" % host, fields, _framing(request, size), VIA[request.minor]),
+        (b"Host: %b\r\n" % host, fields, framing, VIA[request.minor]),
     )
 
 
-def next_protocol(request: RequestHead) -> bytes | None:
+def next_protocol(request: RequestHead, tunnelled: frozenset[bytes]) -> bytes | None:
     """Return the protocol that the backend is asked to switch to, if there is one."""
-    return next((protocol for protocol in request.upgrade if protocol in TUNNELLED), None)
+    return next((protocol for protocol in request.upgrade if protocol in tunnelled), None)
 
 
-def _framing(request: RequestHead, size: int | None) -> bytes:
+def _framing(request: RequestHead, size: int | None, tunnelled: frozenset[bytes]) -> bytes:
     if size is not None:
         return b"Content-Length: %d\r\n" % size
     # RFC 9110, section 10.1.1: an HTTP/1.0 client does not know an interim response.
@@ -74,7 +72,7 @@ def _framing(request: RequestHead, size: int | None) -> bytes:
         return b"Transfer-Encoding: chunked\r\n" + expectation
     if request.content_length is not None:
         return b"Content-Length: %d\r\n%b" % (request.content_length, expectation)
-    protocol = next_protocol(request)
+    protocol = next_protocol(request, tunnelled)
     return b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol if protocol else b""
 
 

@@ -314,7 +314,7 @@ def _start(exchange: Exchange, response: ResponseHead, first: bytes) -> None:
 async def _tunnel(exchange: Exchange, upstream: UpstreamConnection, response: ResponseHead) -> None:
     """Switch protocols: from here on, bytes both ways until both sides have ended."""
     client = exchange.connection
-    protocol = next_protocol(exchange.request)
+    protocol = next_protocol(exchange.request, client.worker.site.tunnelled)
     if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
         raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
     switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol

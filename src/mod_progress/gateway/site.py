@@ -46,6 +46,8 @@ class Site:
     access_log: AccessLog | None = None
     #: Front proxies that are believed in what they say of their clients.
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: Protocols that a client may switch to with a backend, in lower case.
+    tunnelled: frozenset[bytes] = frozenset({b"websocket"})
 
     def trusts(self, address: str) -> bool:
         """Whether the peer at ``address`` is a trusted front proxy."""

@@ -434,7 +434,8 @@ def test_no_more_backend_connections_are_kept_than_the_limit(limited: Limited) -
 # Pipelines, and the rest of a refused body
 
 
-def test_a_pipeline_is_read_no_further_than_its_limit(limited: Limited) -> None:
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_pipeline_is_read_no_further_than_its_limit(limited: Limited, size: int) -> None:
     def script(peer: Peer) -> None:
         resume.wait(PATIENCE)
         answer_each(peer)
@@ -442,7 +443,7 @@ def test_a_pipeline_is_read_no_further_than_its_limit(limited: Limited) -> None:
     resume = threading.Event()
     request = GET[:-2] + b"X: %b\r\n\r\n" % (b"a" * 10_000)
     requests = request * 2000
-    front = limited(script, pipelined_size=1000)
+    front = limited(script, pipelined_size=size)
     with front.connect() as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
         client.socket.settimeout(0.2)

@@ -11,6 +11,7 @@ from running import Gateway
 from wire import FEEDS
 
 from mod_progress.gateway.actions import Proxy
+from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.site import Site
 from mod_progress.gateway.upstream import Upstream
 
@@ -239,6 +240,7 @@ def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
         Site(
             action=Proxy(Upstream(front.backend.address)),
             trusted=(ip_network("127.0.0.0/8"),),
+            limits=Limits(drain_time=0.1),
         )
     )
     try:
@@ -259,6 +261,24 @@ def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
     ]
     front.backend.requests.pop(0)
     assert _fields(front, b"X-", b"Forwarded") == _TOLD
+
+
+def test_other_protocols_can_be_tunnelled(front: Front) -> None:
+    site = Site(
+        action=Proxy(Upstream(front.backend.address)),
+        tunnelled=frozenset({b"irc/6.9"}),
+        limits=Limits(drain_time=0.1),
+    )
+    other = Gateway(site)
+    try:
+        for offer in (b"IRC/6.9", b"websocket"):
+            upgrade = get(b"Connection: upgrade", b"Upgrade: " + offer)
+            _exchange(Front(other, front.backend), upgrade)
+    finally:
+        other.stop()
+    first, second = front.backend.requests
+    assert b"\r\nConnection: upgrade\r\nUpgrade: irc/6.9\r\n" in first.head
+    assert b"pgrade" not in second.head
 
 
 def test_a_client_that_names_no_host_has_used_our_address(front: Front) -> None:
