@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import deque
 from collections.abc import Awaitable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mod_progress.gateway.body import Body, ChunkedBody
@@ -48,6 +46,24 @@ _NOT_FOUND: Handler = _NotFound()
 class Connection(Stream):
     """One client's connection."""
 
+    __slots__ = (
+        "_exchange",
+        "_head_begun",
+        "_lingering",
+        "_patience",
+        "_poll",
+        "_poll_bytes",
+        "_scanned",
+        "_task",
+        "_unsettled",
+        "limits",
+        "peer",
+        "scheme",
+        "tracker",
+        "trusted",
+        "worker",
+    )
+
     def __init__(self, worker: Worker, scheme: str = "http") -> None:
         super().__init__(worker.loop)
         self.worker = worker
@@ -56,9 +72,10 @@ class Connection(Stream):
         self.scheme = scheme
         self.read_time = self.write_time = self.limits.body_idle_time
         self.most_buffered = max(1, self.limits.pipelined_size)
-        #: The client's address and ours; ("", -1) on a Unix socket.
+        #: The client's address; ("", -1) on a Unix socket.
         self.peer: tuple[str, int] = ("", -1)
-        self.local: tuple[str, int] = ("", -1)
+        #: Whether the client is a front proxy that is believed in what it says of its own client.
+        self.trusted = False
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         # How much of the buffer is known to hold no end of a head.
@@ -75,7 +92,7 @@ class Connection(Stream):
         self._poll_bytes = b""
         # Transfers whose response is handed over, each with the position of its last byte: they
         # are done when the client has acknowledged it.
-        self._unsettled: deque[tuple[int, Transfer]] = deque()
+        self._unsettled: list[tuple[int, Transfer]] = []
 
     # What the transport calls.
 
@@ -83,9 +100,7 @@ class Connection(Stream):
         """Wait for the first request."""
         super().connection_made(transport)
         self.peer = _address(transport.get_extra_info("peername"))
-        self.local = _address(transport.get_extra_info("sockname"))
         self.read_deadline = self.loop.time() + self.limits.idle_time
-        #: Whether the client is a front proxy that is believed in what it says of its own client.
         self.trusted = self.worker.site.trusts(self.peer[0])
         self.worker.opened(self)
 
@@ -355,33 +370,27 @@ class Connection(Stream):
             if self.handed - self.unacknowledged() < position:
                 self.worker.settle_soon(self)
                 return
-            self._unsettled.popleft()
+            self._unsettled.pop(0)
             transfer.delivered()
 
     def _settle_unacknowledged(self) -> None:
         """The connection is gone: what the client has of a response, it has; the rest is cut."""
         self.acknowledge()
         while self._unsettled:
-            self._unsettled.popleft()[1].cut()
+            self._unsettled.pop(0)[1].cut()
 
-    @cached_property
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address; ("", -1) on a Unix socket."""
+        return _address(self.transport.get_extra_info("sockname"))
+
+    @property
     def authority(self) -> bytes:
         """The address that the client reached us by, as a Host names one."""
         address, port = self.local
         if not address:
             return b"localhost"  # a Unix socket
         return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
-
-    @cached_property
-    def forwarded_lines(self) -> bytes:
-        """What an upstream is told of the client; takes the request's host, twice."""
-        address = self.peer[0].replace("%", "%%") or "unknown"
-        node = f'"[{address}]"' if ":" in address else address
-        return (
-            f"X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\n"
-            f"X-Forwarded-Proto: {self.scheme}\r\nX-Forwarded-Host: %b\r\n"
-            f'Forwarded: for={node};proto={self.scheme};host="%b"\r\n'
-        ).encode()
 
     # The end of the worker.
 

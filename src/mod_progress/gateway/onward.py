@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mod_progress.gateway.message import Fields, RequestHead, request_head
@@ -49,13 +50,29 @@ def onward_head(request: RequestHead, connection: Connection, size: int | None =
     else:
         if request.shared.onward is None:
             request.shared.onward = _client_fields(request)
-        fields = request.shared.onward + connection.forwarded_lines % (host, host)
+        fields = request.shared.onward + _forwarded_lines(connection, host)
     framing = _framing(request, size, connection.worker.site.tunnelled)
     return request_head(
         request.method,
         request.target,
         (b"Host: %b\r\n" % host, fields, framing, VIA[request.minor]),
     )
+
+
+def _forwarded_lines(connection: Connection, host: bytes) -> bytes:
+    """Tell a backend of the client."""
+    return _forwarded_template(connection.peer[0], connection.scheme) % (host, host)
+
+
+@lru_cache(1024)
+def _forwarded_template(address: str, scheme: str) -> bytes:
+    address = address.replace("%", "%%") or "unknown"
+    node = f'"[{address}]"' if ":" in address else address
+    return (
+        f"X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\n"
+        f"X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: %b\r\n"
+        f'Forwarded: for={node};proto={scheme};host="%b"\r\n'
+    ).encode()
 
 
 def next_protocol(request: RequestHead, tunnelled: frozenset[bytes]) -> bytes | None:
@@ -98,7 +115,7 @@ def _front_proxy_fields(request: RequestHead, connection: Connection, host: byte
         for name, line in end_to_end(request.fields, request.connection)
         if name not in _REWRITTEN and name not in _CHAINED
     )
-    for line in (connection.forwarded_lines % (host, host)).splitlines(keepends=True):
+    for line in _forwarded_lines(connection, host).splitlines(keepends=True):
         name, _, value = line.rstrip().partition(b": ")
         key = name.lower()
         if key in _CHAINED:

@@ -65,6 +65,30 @@ class Stream(asyncio.Protocol):
     one is setting a number, and costs no timer.
     """
 
+    # Thousands are open at once, and a dictionary each would be most of what they take.
+    __slots__ = (
+        "_arrival",
+        "_had",
+        "_left",
+        "_reading",
+        "_room",
+        "_said_all",
+        "buffer",
+        "descriptor",
+        "ended",
+        "handed",
+        "loop",
+        "lost",
+        "most_buffered",
+        "read_deadline",
+        "read_time",
+        "reader",
+        "transport",
+        "write_deadline",
+        "write_time",
+        "writer",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment]

@@ -51,6 +51,18 @@ class Quick(Protocol):
 class UpstreamConnection(Stream):
     """One connection to a backend."""
 
+    __slots__ = (
+        "_released",
+        "answered",
+        "idle",
+        "limits",
+        "quick",
+        "reused",
+        "upstream",
+        "usable_from",
+        "worker",
+    )
+
     def __init__(self, upstream: Upstream, worker: Worker) -> None:
         super().__init__(worker.loop)
         self.upstream = upstream
