@@ -8,8 +8,8 @@ import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mod_progress.gateway.limits import HeadLimits
 from mod_progress.gateway.message import (
-    HeadLimits,
     Refusal,
     RequestHead,
     check_incomplete,

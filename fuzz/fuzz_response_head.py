@@ -6,8 +6,8 @@ from fuzz_request_head import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mod_progress.gateway.limits import HeadLimits
 from mod_progress.gateway.message import (
-    HeadLimits,
     Refusal,
     ResponseHead,
     check_incomplete_response,

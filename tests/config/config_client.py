@@ -6,7 +6,8 @@ from typing import NamedTuple
 from mod_progress.gateway.actions import Action
 from mod_progress.gateway.body import Body
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.gateway.message import HeadLimits, Refusal, parse_request
+from mod_progress.gateway.limits import HeadLimits
+from mod_progress.gateway.message import Refusal, parse_request
 from mod_progress.tracker import Tracker
 
 

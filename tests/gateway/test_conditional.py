@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mod_progress.gateway.conditional import Validators, parse_date, precondition, range_holds
-from mod_progress.gateway.message import HeadLimits, RequestHead, parse_request
+from mod_progress.gateway.limits import HeadLimits
+from mod_progress.gateway.message import RequestHead, parse_request
 
 CURRENT = Validators(b'"now"', 1_000_000_000)
 AT = "Sun, 09 Sep 2001 01:46:40 GMT"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mod_progress.gateway.limits import HeadLimits
 from mod_progress.gateway.message import (
-    HeadLimits,
     RequestHead,
     parse_request,
     parse_response,

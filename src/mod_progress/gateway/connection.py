@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from mod_progress.gateway.body import Body, ChunkedBody
-from mod_progress.gateway.exchange import TEXT, Exchange, Handler
+from mod_progress.gateway.exchange import NOT_FOUND, TEXT, Exchange
 from mod_progress.gateway.message import (
     HEAD_END,
     Refusal,
@@ -31,16 +31,6 @@ logger = logging.getLogger("mod_progress.gateway")
 
 #: RFC 9112, section 2.2: empty lines before a request are ignored.
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)++")
-
-
-class _NotFound:
-    """What answers where nothing in the configuration does."""
-
-    def handle(self, exchange: Exchange) -> None:
-        raise Refusal(404, "no action of the configuration answers this request")
-
-
-_NOT_FOUND: Handler = _NotFound()
 
 
 class Connection(Stream):
@@ -238,7 +228,7 @@ class Connection(Stream):
         self._exchange = exchange
         try:
             self.worker.site.action(exchange)
-            handler = exchange.handler or exchange.fallback or _NOT_FOUND
+            handler = exchange.handler or exchange.fallback or NOT_FOUND
             work = handler.handle(exchange)
         except Exception as error:
             self.fail(exchange, error)

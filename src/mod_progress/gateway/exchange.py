@@ -216,3 +216,13 @@ class Exchange:
         if not self.keep_alive:
             return b"Connection: close\r\n"
         return b"" if self.request.minor else b"Connection: keep-alive\r\n"
+
+
+class _NotFound:
+    """What answers where nothing in the configuration does."""
+
+    def handle(self, exchange: Exchange) -> None:
+        raise Refusal(404, "no action of the configuration answers this request")
+
+
+NOT_FOUND: Handler = _NotFound()

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from mod_progress.gateway.message import HeadLimits
+
+class HeadLimits(NamedTuple):
+    """What a head may take up before it is refused."""
+
+    #: Bytes of the whole head.
+    size: int = 32 * 1024
+    #: Header fields.
+    fields: int = 100
+    #: Bytes of the request target.
+    target: int = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

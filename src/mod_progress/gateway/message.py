@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple
 
+from mod_progress.gateway.limits import HeadLimits
 from mod_progress.gateway.target import is_host, split_target
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -65,17 +65,6 @@ class Refusal(Exception):
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
-
-
-class HeadLimits(NamedTuple):
-    """What a head may take up before it is refused."""
-
-    #: Bytes of the whole head.
-    size: int = 32 * 1024
-    #: Header fields.
-    fields: int = 100
-    #: Bytes of the request target.
-    target: int = 8 * 1024
 
 
 class RequestFields:
