@@ -44,13 +44,14 @@ def test_the_combined_format(gateway: Callable[..., Gateway], log: Path) -> None
 
 def test_json(gateway: Callable[..., Gateway], log: Path) -> None:
     running = start(gateway, log, "json")
-    running.request("POST", f"/a?X-Progress-ID={SECRET}", b"12345")
+    head = f"POST /a?X-Progress-ID={SECRET} HTTP/1.0\r\nHost: a.example\r\nContent-Length: 5"
+    running.exchange(head.encode() + b"\r\n\r\n12345")
     noted: dict[str, Any] = json.loads(lines(log)[0])
     assert noted.pop("time")
     assert noted == {
         "client": "127.0.0.1",
         "method": "POST",
-        "host": f"127.0.0.1:{running.port}",
+        "host": "a.example",
         "target": "/a?X-Progress-ID=01234567...",
         "status": 200,
         "received": 5,

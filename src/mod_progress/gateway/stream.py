@@ -31,6 +31,8 @@ _RESET = struct.pack("ii", 1, 0)
 # What an ioctl that tells one number writes into.
 _NUMBER = struct.Struct("i")
 
+HAVE_CORK = hasattr(socket, "TCP_CORK")
+
 #: No deadline.
 NEVER = math.inf
 
@@ -315,6 +317,23 @@ class Stream(asyncio.Protocol):
         """Whether what is written is not what goes over the wire."""
         return self.transport.get_extra_info("sslcontext") is not None
 
+    def cork(self, corked: bool) -> None:
+        """Send full segments alone, or, uncorked, whatever there is.
+
+        A file's pages would go one by one else, as uvloop switches Nagle's algorithm off: corked, a
+        large one takes half the time.
+        """
+        if not self.gone and HAVE_CORK:
+            with suppress(OSError):  # a Unix socket has no segments
+                self._set_option(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+
+    def _set_option(self, level: int, option: int, value: int | bytes) -> None:
+        borrowed = socket.socket(fileno=self.descriptor)
+        try:
+            borrowed.setsockopt(level, option, value)
+        finally:
+            borrowed.detach()
+
     def end(self) -> None:
         """Tell the peer that nothing more comes; it may still send."""
         if not self.lost and self.transport.can_write_eof():
@@ -332,8 +351,6 @@ class Stream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, visibly: the peer sees a reset, never a clean end."""
         if not self.lost:
-            reset = socket.socket(fileno=self.descriptor)
             with suppress(OSError):  # a Unix socket knows no reset
-                reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            reset.detach()
+                self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()

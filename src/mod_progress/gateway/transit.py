@@ -24,6 +24,7 @@ _PIPE_SIZE = 1024 * 1024
 _TURN = 4 * 1024 * 1024
 
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
+_MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
 class Pipes:
@@ -316,7 +317,9 @@ class Splice(_FromSocket):
         return self._sink if self._inside else self._source
 
     def _drain(self, pipe: int) -> int:
-        size = os.splice(pipe, self._sink.descriptor, self._inside, flags=_FLAGS)
+        # Where the pipe was full more follows at once, and need not go in a segment of its own.
+        flags = _FLAGS | _MORE if self._inside == _PIPE_SIZE and self._body.remaining else _FLAGS
+        size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
         self._sink.stream.handed += size
         if self._sent is not None:
             self._sent(size)
@@ -357,8 +360,16 @@ class SendFile(Transit):
         self._sent = sent
         super().__init__(body, self._sink)
 
+    async def run(self) -> None:
+        """Send the stretch of the file, in full segments."""
+        try:
+            await super().run()
+        finally:
+            self._sink.stream.cork(False)
+
     async def _prepare(self) -> None:
         await self._sink.stream.flush()
+        self._sink.stream.cork(True)
 
     def _next(self) -> _Side:
         return self._sink
