@@ -264,13 +264,15 @@ def judge(course: Course) -> Iterator[tuple[Fault, str]]:
     if not known:
         yield NOT_TRACKED, ""
         return
-    if any(not poll.known for poll in polls[polls.index(known[0]) :]):
+    shared = all(poll.known for poll in polls[polls.index(known[0]) :])
+    if not shared:
         yield NOT_SHARED, ""
     elif course.after.answer == course.before.answer != polls[-1].answer:
         yield CACHED, "the same question got an old answer"
     if not course.outcome.startswith(("2", "3")):
         yield REFUSED, course.outcome
-    held = _held_back(polls)
+    # The few answers of workers that do not share tell little of how far it is.
+    held = _held_back(polls) if shared else ""
     if held:
         yield BUFFERED, held
 
