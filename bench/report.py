@@ -152,19 +152,19 @@ def page(results: Results, conditions: str) -> str:
     versions = "\n".join(f"- {version(server)}" for server in KINDS)
     return f"""# The gateway beside its peers
 
-Written by `make bench`: {conditions}. {processor()}, {os.cpu_count()} cores, Linux
-{platform.release()}. Every server has one worker, and stands in front of the same backend on the
-same machine. A cell is a median, with the least and the most; a ratio divides two cells of the same
-round.
-
 ![The gateway's speed beside that of its peers](results.svg)
 
-{tables(results)}The first line is the load generator alone with the backend: what it can do without
-a server between them. Beside a server it was busy for at most {busiest_generator(results):.0%} of a
-core. CPU is that of the server's processes, user and system. Memory is the growth of their
-proportional set size.
+Written by `make bench`: {conditions}.
+{processor()}, {os.cpu_count()} cores, Linux {platform.release()}.
 
-{versions}
+Every server has one worker, and stands in front of the same backend on the same machine. A cell is
+a median, with the least and the most; a ratio divides two cells of the same round. CPU is that of
+the server's processes, user and system. Memory is the growth of their proportional set size.
+
+The first line is the load generator alone with the backend: what it can do without a server between
+them. Beside a server it was busy for at most {busiest_generator(results):.0%} of a core.
+
+{tables(results)}{versions}
 """
 
 
