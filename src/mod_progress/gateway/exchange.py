@@ -51,10 +51,10 @@ class Exchange:
     """
 
     __slots__ = (
-        "_chunked",
         "bodiless",
         "body",
         "buffer_request_body",
+        "chunked",
         "connection",
         "docroot",
         "fallback",
@@ -96,7 +96,8 @@ class Exchange:
         #: Whether the response has no body, and whether the connection serves another request.
         self.bodiless = False
         self.keep_alive = request.keep_alive
-        self._chunked = False
+        #: Whether the response's body goes out in the chunked coding.
+        self.chunked = False
 
     @property
     def identifier_field(self) -> bytes | None:
@@ -161,7 +162,7 @@ class Exchange:
         """
         head = self._head(status, lines, size, dated=dated)
         if first and not self.bodiless:
-            head += encode_chunk(first) if self._chunked else first
+            head += encode_chunk(first) if self.chunked else first
             self.transfer.written += len(first)
         self.connection.write(head)
 
@@ -176,20 +177,15 @@ class Exchange:
         """Send the next bytes of the response's body, and wait while the client does not read."""
         if self.bodiless or not data:
             return
-        self.connection.write(encode_chunk(data) if self._chunked else data)
+        self.connection.write(encode_chunk(data) if self.chunked else data)
         self.transfer.written += len(data)
         await self.connection.drain()
 
     def finish(self) -> None:
         """The response is whole."""
-        if self._chunked:
+        if self.chunked:
             self.connection.write(LAST_CHUNK)
         self.finished = True
-
-    @property
-    def chunked(self) -> bool:
-        """Whether the response's body goes out in the chunked coding."""
-        return self._chunked
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
@@ -200,7 +196,7 @@ class Exchange:
         elif self.bodiless:
             framing = b""
         elif request.minor:
-            self._chunked = True
+            self.chunked = True
             framing = b"Transfer-Encoding: chunked\r\n"
         else:
             self.keep_alive = False  # RFC 9112, section 6.3: the body ends with the connection

@@ -100,9 +100,7 @@ class RequestFields:
         self.chunked = self._chunked()
         #: Bytes of the body; None where there is no such field.
         self.content_length = self._content_length()
-        self.keep_alive = (
-            b"close" not in self.connection if minor else b"keep-alive" in self.connection
-        )
+        self.keep_alive = _persists(self.connection, minor)
         self.expects_continue = self._expects_continue()
         #: The protocols that the client would switch to, in lower case, the preferred one first.
         self.upgrade = self._upgrade()
@@ -249,9 +247,7 @@ class ResponseHead:
         self.onward: bytes | None = None
         self.named = _by_name(fields)
         self.connection = _tokens(value for key, value in fields if key.lower() == b"connection")
-        self.keep_alive = (
-            b"close" not in self.connection if minor else b"keep-alive" in self.connection
-        )
+        self.keep_alive = _persists(self.connection, minor)
         codings = [value for key, value in fields if key.lower() == b"transfer-encoding"]
         self.chunked = bool(codings)
         lengths = [value for key, value in fields if key.lower() == b"content-length"]
@@ -372,6 +368,11 @@ def _elements(values: Iterable[bytes]) -> list[bytes]:
 
 def _tokens(values: Iterable[bytes]) -> frozenset[bytes]:
     return frozenset(token.lower() for token in _elements(values) if token)
+
+
+def _persists(connection: frozenset[bytes], minor: int) -> bool:
+    """Whether the connection stays for another message (RFC 9112, section 9.3)."""
+    return b"close" not in connection if minor else b"keep-alive" in connection
 
 
 def _length(values: list[bytes]) -> int:
