@@ -213,10 +213,15 @@ static void requests(const char *method, const char *target, int connections, do
         epoll_ctl(poller, EPOLL_CTL_ADD, clients[i].socket, &event);
         ask(&clients[i], &r, number++);
     }
+    double last = start;
     while (end < start + seconds) {
         struct epoll_event events[256];
-        int ready = epoll_wait(poller, events, 256, PATIENCE * 1000);
-        if (ready <= 0)
+        /* Never asleep: to wake a sleeper on this machine costs whoever answers it as much as the
+           answer itself, and the more, the slower it is. Clients elsewhere cost no server that. */
+        int ready = epoll_wait(poller, events, 256, 0);
+        if (ready > 0)
+            last = end;
+        else if (ready < 0 || end > last + PATIENCE)
             errx(1, "no answer in %d seconds", PATIENCE);
         for (int i = 0; i < ready; i++)
             if (read_small(events[i].data.ptr)) {

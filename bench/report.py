@@ -128,12 +128,12 @@ def tables(results: Results) -> str:
 
 
 def busiest_generator(results: Results) -> float:
-    """Return the largest share of a core that the generator took beside a server."""
+    """Return the largest share of a core that the generator took for a body beside a server."""
     return max(
         (
             median(cell["generator"] for cell in cells)
-            for row in results.values()
-            for server, cells in row.items()
+            for measurement in ("upload", "download", "static")
+            for server, cells in results.get(measurement, {}).items()
             if server != "direct" and cells and all("generator" in cell for cell in cells)
         ),
         default=0.0,
@@ -162,7 +162,9 @@ a median, with the least and the most; a ratio divides two cells of the same rou
 the server's processes, user and system. Memory is the growth of their proportional set size.
 
 The first line is the load generator alone with the backend: what it can do without a server between
-them. Beside a server it was busy for at most {busiest_generator(results):.0%} of a core.
+them. With bodies it was busy for at most {busiest_generator(results):.0%} of a core beside one.
+With small requests it never sleeps, so that no server pays for waking it, which here costs as much
+as an answer: a client on another machine costs none either.
 
 {tables(results)}{versions}
 """
