@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +145,44 @@ def test_a_picture_of_what_ends_meanwhile_is_whole() -> None:
 
     transfer.unacknowledged = end_meanwhile
     assert transfer.snapshot() == Snapshot(State.DONE, 5, 10, 5, 10, 200)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                lambda transfer: setattr(transfer, "received", transfer.received + 1),
+                lambda transfer: setattr(transfer, "written", transfer.written + 1),
+                Transfer.request_ended,
+                lambda transfer: transfer.response_started(200, 5),
+                lambda transfer: transfer.response_started(200, None),
+                Transfer.delivered,
+                Transfer.cut,
+            ]
+        )
+    ),
+    st.sampled_from([None, 3]),
+)
+def test_what_is_unchanged_looks_the_same(
+    steps: list[Callable[[Transfer], None]], size: int | None
+) -> None:
+    transfer = Transfer("id", size)
+    before = transfer.snapshot()
+    assert transfer.unchanged(before)
+    for step in steps:
+        step(transfer)
+        if transfer.unchanged(before):
+            assert transfer.snapshot() == before
+        before = transfer.snapshot()
+
+
+def test_what_happens_after_the_end_is_no_part_of_it() -> None:
+    transfer = Transfer("id", 10)
+    transfer.received = 4
+    transfer.response_started(200, 2)
+    transfer.written = 2
+    transfer.delivered()
+    end = transfer.snapshot()
+    transfer.received, transfer.written = 10, 9
+    transfer.request_ended()
+    assert transfer.snapshot() == end

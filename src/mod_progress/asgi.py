@@ -68,30 +68,32 @@ class ProgressMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's event: a request, or what is not our business."""
+        # In one function and cheap tests first: every request comes by.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif self._is_show(scope):
+        elif scope["path"].endswith(self.front.show) and self._is_show(scope):
             await self._show(scope, send)
-        elif (transfer := self._track(scope)) is None:
+        elif not self.front.considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
-            await _Exchange(scope, receive, send, transfer).run(self.app, scope)
+            exchange = _Exchange(scope, receive, send, transfer)
+            try:
+                await self.app(scope, exchange.receive, exchange.send)
+            except BaseException as error:
+                exchange.fail(error)
+                raise
+            exchange.end()
 
     def _is_show(self, scope: Scope) -> bool:
-        front = self.front
-        # The first test is there for its speed: every request comes by.
-        return scope["path"].endswith(front.show) and front.answers(scope["method"], _path(scope))
+        return self.front.answers(scope["method"], _path(scope))
 
     def _track(self, scope: Scope) -> Transfer | None:
-        method = scope["method"]
         front = self.front
-        if method not in front.options.methods and not front.options.debug:
-            return None
         query, headers = scope.get("query_string", b""), dict(scope["headers"])
         identifier = headers.get(_IDENTIFIER)
         if not (query or identifier or front.options.debug):
             return None
-        if not front.wants(_path(scope), scope):
+        if front.selects is not None and not front.wants(_path(scope), scope):
             return None
         if TRACKED in scope:
             logger.warning("ProgressMiddleware is there twice: a request is tracked once")
@@ -99,7 +101,7 @@ class ProgressMiddleware:
         size = parse_size(headers.get(b"content-length"))
         if size is None and b"transfer-encoding" not in headers and _is_http1(scope):
             size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
-        return front.tracker.track(method, query, identifier, size)
+        return front.tracker.track(scope["method"], query, identifier, size)
 
     async def _show(self, scope: Scope, send: Send) -> None:
         method = scope["method"]
@@ -140,27 +142,16 @@ class _Exchange:
         self._complete = False
         self._handed_over = False
         self._left = False
-
-    async def run(self, app: Application, scope: Scope) -> None:
-        scope[TRACKED] = self._transfer
-        try:
-            await app(scope, self.receive, self.send)
-        except Exception:
-            self._end()
-            raise
-        except BaseException:  # cancelled, which no server answers
-            self._left = True
-            self._end()
-            raise
-        self._end()
+        scope[TRACKED] = transfer
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.request":
+        kind = message["type"]
+        if kind == "http.request":
             self._transfer.received += len(message.get("body", b""))
             if not message.get("more_body"):
                 self._transfer.request_ended()
-        elif message["type"] == "http.disconnect" and not self._complete:
+        elif kind == "http.disconnect" and not self._complete:
             self._left = True
             self._delivery.cut()
         return message
@@ -168,32 +159,38 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            await self._begin(message)
+            status = message["status"]
+            size = self._begin(status, message)
+            await self._send(message)
+            self._transfer.response_started(status, size)
         elif kind in _PARTS:
-            await self._continue(message, *_PARTS[kind])
+            count, more = _PARTS[kind]
+            if self._counts:
+                self._transfer.written += count(message)
+            self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
+            await self._send(message)
+            if self._complete and not self._handed_over:
+                self._handed_over = True
+                self._delivery.handed_over()
         else:
             await self._send(message)
 
-    async def _begin(self, message: Message) -> None:
-        status = message["status"]
-        self._counts = self._counts and status not in BODILESS
+    def _begin(self, status: int, message: Message) -> int | None:
+        """Take in the head of a response; return its body's size, None while nobody knows it."""
         self._trailers = message.get("trailers", False)
-        length = dict(message.get("headers", ())).get(b"content-length")
-        size = parse_size(length) if self._counts else 0
+        if not self._counts or status in BODILESS:
+            self._counts = False
+            return 0
+        size = parse_size(dict(message.get("headers", ())).get(b"content-length"))
         self._delivery.begins(size)
-        await self._send(message)
-        self._transfer.response_started(status, size)
+        return size
 
-    async def _continue(self, message: Message, count: Callable[[Message], int], more: str) -> None:
-        if self._counts:
-            self._transfer.written += count(message)
-        self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
-        await self._send(message)
-        if self._complete and not self._handed_over:
-            self._handed_over = True
-            self._delivery.handed_over()
+    def fail(self, error: BaseException) -> None:
+        """The app failed, or was cancelled: that, no server answers."""
+        self._left = self._left or not isinstance(error, Exception)
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """The app returned, or failed. A server answers 500 for one that sent no response."""
         if self._handed_over:
             return

@@ -63,6 +63,10 @@ class Front:
         self.options = options
         self.tracker = Tracker(options, _open(store))
 
+    def considers(self, method: str) -> bool:
+        """Whether a request may be tracked; with ``debug``, any is, to say why it is not."""
+        return method in self.options.methods or self.options.debug
+
     def answers(self, method: str, path: str) -> bool:
         """Whether a request is for the show."""
         return path == self.show and (

@@ -59,15 +59,24 @@ class LookupTable:
             self._running[identifier] = transfer
             return transfer
 
-    def lookup(self, identifier: str) -> Snapshot:
-        """Return the picture of this moment, `UNKNOWN` where there is none."""
+    def find(self, identifier: str) -> Transfer | None:
+        """Return the transfer that has the id, running or finished; None where there is none."""
+        transfer = self._running.get(identifier)
+        if transfer is not None:
+            return transfer
         with self._lock:
             self._sweep()
-            transfer = self._running.get(identifier)
-            if transfer is not None:
-                return transfer.snapshot()
-            deadline, snapshot = self._finished.get(identifier, (0.0, UNKNOWN))
-            return snapshot if deadline > self._clock() else UNKNOWN
+            transfer = self._finished.get(identifier)
+        return transfer if transfer is not None and transfer.expires > self._clock() else None
+
+    def lookup(self, identifier: str) -> Snapshot:
+        """Return the picture of this moment, `UNKNOWN` where there is none."""
+        transfer = self.find(identifier)
+        return UNKNOWN if transfer is None else transfer.snapshot()
+
+    def runs(self, transfer: Transfer) -> bool:
+        """Whether it is in the table, and not finished."""
+        return self._running.get(transfer.identifier) is transfer
 
     def in_flight(self) -> list[Transfer]:
         """Return the running transfers, oldest first."""
@@ -78,17 +87,17 @@ class LookupTable:
         """Return what is finished: id, last snapshot, and the seconds for which it is readable."""
         now = self._clock()
         with self._lock:
-            held = list(self._finished.items())
+            held = list(self._finished.values())
         return [
-            (identifier, snapshot, deadline - now)
-            for identifier, (deadline, snapshot) in held
-            if deadline > now
+            (transfer.identifier, transfer.snapshot(), transfer.expires - now)
+            for transfer in held
+            if transfer.expires > now
         ]
 
     def release(self, transfer: Transfer) -> None:
         """Let a running transfer go on unseen: another process has taken its id over."""
         with self._lock:
-            if self._running.get(transfer.identifier) is transfer:
+            if self.runs(transfer):
                 del self._running[transfer.identifier]
 
     def after_fork(self) -> None:
@@ -96,19 +105,18 @@ class LookupTable:
         self._running: dict[str, Transfer] = {}
         # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
         # emptied from its front is found only by walking over all that have left.
-        self._finished: OrderedDict[str, tuple[float, Snapshot]] = OrderedDict()
+        self._finished: OrderedDict[str, Transfer] = OrderedDict()
         # Reentrant: a garbage collection inside may close an abandoned response, which settles.
         self._lock = threading.RLock()
 
     def _finish(self, transfer: Transfer) -> None:
         with self._lock:
-            if self._running.get(transfer.identifier) is not transfer:
+            if not self.runs(transfer):
                 return  # another request took the id over
             del self._running[transfer.identifier]
             if self.ttl > 0:
-                entry = (self._clock() + self.ttl, transfer.snapshot())
-                self._finished[transfer.identifier] = entry
-            self._sweep()
+                transfer.expires = self._clock() + self.ttl
+                self._finished[transfer.identifier] = transfer
         if self.on_end is not None:
             self.on_end(transfer)
 
@@ -119,6 +127,6 @@ class LookupTable:
         now = self._clock()
         for _ in range(SWEEP):
             identifier = next(iter(self._finished), None)
-            if identifier is None or self._finished[identifier][0] > now:
+            if identifier is None or self._finished[identifier].expires > now:
                 return
             del self._finished[identifier]

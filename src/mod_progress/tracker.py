@@ -127,18 +127,17 @@ class Tracker:
         What finished here may have been taken over elsewhere, so the store is asked; but what it
         does not know, this process may.
         """
-        own = self.table.lookup(identifier)
+        transfer = self.table.find(identifier)
         if self.store is None or self._publisher is None:
-            return own
-        owes = own is not UNKNOWN and self._publisher.owes(identifier)
-        if owes or own.state is State.RUNNING:
-            return self._publisher.shown(identifier, own)
+            return UNKNOWN if transfer is None else transfer.snapshot()
+        if transfer is not None and not transfer.told:
+            return self._publisher.shown(transfer)
         found = self.store.lookup(identifier)
-        if own is UNKNOWN:
+        if transfer is None:
             return found
         if isinstance(found, Snapshot):
-            return own if found.state is State.UNKNOWN else found
-        return _or_else(found, own)
+            return transfer.snapshot() if found.state is State.UNKNOWN else found
+        return _or_else(found, transfer.snapshot())
 
     def close(self) -> None:
         """Publish the last ends, wait a second for it at most, and close the store."""

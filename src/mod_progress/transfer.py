@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple
@@ -64,13 +65,16 @@ class Transfer:
 
     __slots__ = (
         "_acknowledged",
+        "_last",
         "_settled",
+        "expires",
         "identifier",
         "received",
         "request_size",
         "response_size",
         "state",
         "status",
+        "told",
         "unacknowledged",
         "written",
     )
@@ -95,7 +99,12 @@ class Transfer:
         self.status = 0
         #: Tells how many of the written bytes the client does not have yet, where that is known.
         self.unacknowledged: Callable[[], int] | None = None
+        #: When the table forgets it, by the table's clock: some time after its end.
+        self.expires = math.inf
+        #: Whether its end is in the store, where another process may have taken its id over since.
+        self.told = False
         self._acknowledged = 0
+        self._last: Snapshot | None = None
         self._settled = settled
 
     def request_ended(self) -> None:
@@ -127,6 +136,8 @@ class Transfer:
         Another thread may move the transfer on meanwhile: the counters are read after the state,
         as those of a transfer that is over are final.
         """
+        if self._last is not None:
+            return self._last
         unacknowledged = self.unacknowledged
         if unacknowledged is not None:
             # The queue also holds what is not body (a head, framing), so the difference may
@@ -146,11 +157,27 @@ class Transfer:
             self.status,
         )
 
+    def unchanged(self, since: Snapshot) -> bool:
+        """Whether a picture would look like that one: asked in a fraction of the time of taking it.
+
+        False where that takes a question to the system: once some of the response was written.
+        """
+        return (
+            not self.written
+            and self.received == since.received
+            and self.state is since.state
+            and self.status == since.status
+            and self.request_size == since.request_size
+            and (self.response_size or 0) == since.response_size
+        )
+
     def _settle(self, event: Event) -> None:
         state = TRANSITIONS.get((self.state, event))
         if state is None:
             return
         self.state = state
         self.unacknowledged = None
+        # What an app still reads or writes after the end is not part of it.
+        self._last = self.snapshot()
         if self._settled is not None:
             self._settled(self)

@@ -81,7 +81,7 @@ class ProgressMiddleware:
     def _track(self, environ: Environ) -> Transfer | None:
         method = environ["REQUEST_METHOD"]
         front = self.front
-        if method not in front.options.methods and not front.options.debug:
+        if not front.considers(method):
             return None
         if not front.wants(environ.get("PATH_INFO", ""), environ):
             return None

@@ -46,8 +46,8 @@ def sees(tracker: Tracker, identifier: str = "a", **members: object) -> Callable
     return matches
 
 
-def publisher_threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "mod_progress publisher"]
+def publisher_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "mod_progress publisher"}
 
 
 def test_another_process_sees_a_transfer_from_start_to_end(open_tracker: Open) -> None:
@@ -134,14 +134,15 @@ def test_the_thread_comes_with_the_first_transfer_and_goes_after_the_last(
     open_tracker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishers, "LINGER", 0.05)
+    others = publisher_threads()
     tracker, other = open_tracker(), open_tracker()
-    assert not publisher_threads()
+    assert publisher_threads() == others
     for number in range(3):
         transfer = track(tracker, f"id{number}")
-        (thread,) = publisher_threads()
+        (thread,) = publisher_threads() - others
         assert thread.daemon
         transfer.delivered()
-        eventually(lambda: not publisher_threads())
+        eventually(lambda thread=thread: thread not in publisher_threads())
         assert sees(other, f"id{number}", state=State.DONE)()
 
 

@@ -18,7 +18,7 @@ from weakref import WeakSet
 from mod_progress.stores import LEASE, PATIENCE, Store, StoreBusy, StoreError, Update, lapsed
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.table import LookupTable
-from mod_progress.transfer import Snapshot, Transfer
+from mod_progress.transfer import Snapshot, State, Transfer
 
 #: Seconds from one look at the running transfers to the next: a show elsewhere must be at most
 #: 0.25 behind.
@@ -117,7 +117,6 @@ class Publisher:
         # Carries a transfer and its start, an end and 0, or None: the process ends. SimpleQueue,
         # since a garbage collection in mid-put may settle an abandoned transfer.
         self._news: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
-        self._owed: dict[str, Transfer] = {}
         self._running: dict[str, _Tracked] = {}
         self._ended: OrderedDict[str, _Tracked] = OrderedDict()
         #: Starts and ends that were not published yet.
@@ -140,31 +139,32 @@ class Publisher:
 
     def ended(self, transfer: Transfer) -> None:
         """Take note of the end of a transfer that `started` knows."""
-        self._owed[transfer.identifier] = transfer
-        self._tell(transfer, 0)
+        # One whose start is still news needs no more: its end is seen when that is entered.
+        if transfer.identifier in self._running:
+            self._tell(transfer, 0)
 
-    def owes(self, identifier: str) -> bool:
-        """Whether the store does not know yet that the transfer ended."""
-        return identifier in self._owed
-
-    def shown(self, identifier: str, own: Snapshot) -> Snapshot:
-        """Return what to tell of a transfer that runs here, or whose end the store is owed.
+    def shown(self, transfer: Transfer) -> Snapshot:
+        """Return what to tell of a transfer that runs here, or whose end the store is not told yet.
 
         Who asks this process now may ask another next, which must not know less. So where the
         store is near, it is told first; and while that would have to wait, the answer is what it
         was told before.
         """
+        own = transfer.snapshot()
         if not self._store.near:
             return own
+        tracked = self._find(transfer)
+        if tracked is not None and tracked.published == own:
+            return own
         if not self._working.acquire(blocking=False):
-            known = self._running.get(identifier) or self._ended.get(identifier)
-            return (known and known.published) or own
+            return (tracked and tracked.published) or own
         try:
             now = time.monotonic()
             if not self._news.empty():
                 self._absorb(now)
                 self._news.put(_ROUSE)
-            tracked = self._running.get(identifier) or self._ended.get(identifier)
+            # Taken anew: it may have ended before its end was entered here.
+            own, tracked = transfer.snapshot(), self._find(transfer)
             if tracked is not None and tracked.published != own and not self._away:
                 try:
                     self._publish([(tracked, own)], now, patience=0.0)
@@ -173,6 +173,11 @@ class Publisher:
             return own
         finally:
             self._working.release()
+
+    def _find(self, transfer: Transfer) -> _Tracked | None:
+        identifier = transfer.identifier
+        tracked = self._running.get(identifier) or self._ended.get(identifier)
+        return tracked if tracked is not None and tracked.transfer is transfer else None
 
     def close(self) -> None:
         """Publish the last ends, and what still runs as cut; wait a second for it at most."""
@@ -254,8 +259,7 @@ class Publisher:
             while True:
                 self._enter(self._news.get_nowait(), now)
         while len(self._ended) > self._table.capacity:
-            identifier, tracked = self._ended.popitem(last=False)
-            self._settle(identifier, tracked.transfer)
+            self._ended.popitem(last=False)[1].transfer.told = True
 
     def _enter(self, item: tuple[Transfer, int] | None, now: float) -> None:
         """Enter a start or an end, to be published with the next batch."""
@@ -270,16 +274,14 @@ class Publisher:
         else:
             known = self._running.get(identifier)
             if known is None or known.transfer is not transfer:
-                self._settle(identifier, transfer)  # displaced just before it ended
-                return
-            tracked = self._ended[identifier] = self._running.pop(identifier)
+                return  # entered already, or displaced just before it ended
+            tracked = known
+        # Looked at only now that `ended` finds it among the running ones.
+        if transfer.state is not State.RUNNING:
             tracked.ended = now
+            self._ended[identifier] = tracked
+            del self._running[identifier]
         self._fresh[identifier] = tracked
-
-    def _settle(self, identifier: str, transfer: Transfer) -> None:
-        """Owe the end of this transfer no more."""
-        if self._owed.get(identifier) is transfer:
-            self._owed.pop(identifier, None)
 
     def _look(self, now: float) -> None:
         """Publish what is due, and choose when to look again."""
@@ -314,12 +316,12 @@ class Publisher:
         for tracked, snapshot in batch:
             tracked.was_told(snapshot, now)
             if tracked.ended:
-                identifier = tracked.transfer.identifier
-                self._ended.pop(identifier, None)
-                self._settle(identifier, tracked.transfer)
+                tracked.transfer.told = True
+                self._ended.pop(tracked.transfer.identifier, None)
         for identifier in outcome.displaced:
             lost = self._running.pop(identifier, None)
             if lost is not None:
+                lost.transfer.told = True
                 self._table.release(lost.transfer)
         cost = time.thread_time() - spent
         self._gather_until = now + min(max(GATHER, cost / SHARE), GATHER_MANY)
