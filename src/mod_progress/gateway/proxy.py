@@ -40,15 +40,14 @@ def proxy(exchange: Exchange, backend: Upstream) -> Awaitable[None] | None:
     if backend.idle and _is_here(exchange) and (upstream := backend.take_idle()) is not None:
         _Quick(exchange, upstream)
         return None
-    return _serve(exchange, backend)
-
-
-async def _serve(exchange: Exchange, backend: Upstream) -> None:
     if exchange.buffer_request_body and not exchange.body.finished:
-        async with spooled(exchange) as whole:
-            await _ask(exchange, backend, whole)
-    else:
-        await _ask(exchange, backend)
+        return _hold_back(exchange, backend)
+    return _ask(exchange, backend)
+
+
+async def _hold_back(exchange: Exchange, backend: Upstream) -> None:
+    async with spooled(exchange) as whole:
+        await _ask(exchange, backend, whole)
 
 
 async def _ask(exchange: Exchange, backend: Upstream, whole: Body | None = None) -> None:

@@ -7,6 +7,7 @@ Chunked bodies, TLS and other systems take the copying path: the same interface,
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from io import FileIO
 
 from mod_progress.gateway.body import Body, Count, FileBody
@@ -26,18 +27,19 @@ from mod_progress.gateway.transit import (
 SPLICE_FROM = 64 * 1024
 
 
-async def relay(
+def relay(
     body: Body, sink: Stream, *, chunked: bool = False, sent: Count | None = None
-) -> None:
+) -> Awaitable[None]:
     """Move what is left of ``body`` into ``sink``; raises `Cut` where either side goes away.
 
     ``chunked`` puts the chunked coding on, all but its last chunk. ``sent`` counts what was handed
     over.
     """
     transit = None if chunked else _bypass(body, sink, sent)
-    if transit is not None:
-        await transit.run()
-        return
+    return _copy(body, sink, chunked, sent) if transit is None else transit.run()
+
+
+async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
     while data := body.take() or await body.read():
         sink.write(encode_chunk(data) if chunked else data)
         if sent is not None:

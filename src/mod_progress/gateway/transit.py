@@ -63,6 +63,8 @@ _pipes = Pipes()
 class _Side:
     """A socket at one end of a transit, watched beside the transport that owns it."""
 
+    __slots__ = ("_watched", "descriptor", "stream")
+
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         #: The transport's own: to be used only while the stream is not `Stream.gone`.
@@ -113,6 +115,8 @@ class _Side:
 
 
 class _Source(_Side):
+    __slots__ = ()
+
     def bypass(self, transit: Bypass | None) -> None:
         self.stream.reader = transit
 
@@ -130,6 +134,8 @@ class _Source(_Side):
 
 
 class _Sink(_Side):
+    __slots__ = ()
+
     def bypass(self, transit: Bypass | None) -> None:
         self.stream.writer = transit
 
@@ -147,6 +153,8 @@ class _Sink(_Side):
 
 class Transit:
     """A body on its way past Python: system calls are tried first; where they would block, wait."""
+
+    __slots__ = ("_body", "_done", "_sides", "_waiting")
 
     def __init__(self, body: Body, *sides: _Side) -> None:
         self._body = body
@@ -169,9 +177,14 @@ class Transit:
             self._wait_for(None)
             for side in self._sides:
                 side.close()
+            self._leave()
 
     async def _prepare(self) -> None:
         """Hand on what Python holds already."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        """Leave the sockets as a transport expects them."""
         raise NotImplementedError
 
     def _move(self) -> bool:
@@ -233,6 +246,8 @@ class Transit:
 class _FromSocket(Transit):
     """A body that leaves its socket through a pipe."""
 
+    __slots__ = ("_inside", "_pipe", "_source")
+
     _turn = _TURN
 
     def __init__(self, body: Body, *sinks: _Side) -> None:
@@ -241,17 +256,13 @@ class _FromSocket(Transit):
         self._inside = 0
         super().__init__(body, self._source, *sinks)
 
-    async def run(self) -> None:
-        """Move what is left of the body; then its socket is the transport's again."""
-        try:
-            await super().run()
-        finally:
-            self._source.stream.resume_reading()
-
     async def _prepare(self) -> None:
         self._source.stream.pause_reading()
         while self._source.stream.buffer and self._body.remaining:
             self._put(self._body.take())
+
+    def _leave(self) -> None:
+        self._source.stream.resume_reading()
 
     def _put(self, data: bytes) -> None:
         """Hand on what came through the transport."""
@@ -299,6 +310,8 @@ class _FromSocket(Transit):
 class Splice(_FromSocket):
     """From socket to socket."""
 
+    __slots__ = ("_sent", "_sink")
+
     def __init__(self, body: Body, sink: Stream, sent: Count | None) -> None:
         self._sink = _Sink(sink)
         self._sent = sent
@@ -329,6 +342,8 @@ class Splice(_FromSocket):
 class SpliceToFile(_FromSocket):
     """From socket to file."""
 
+    __slots__ = ("_file",)
+
     # Shorter, as writing into a file copies, and may wait for the disk.
     _turn = 256 * 1024
 
@@ -351,7 +366,9 @@ class SpliceToFile(_FromSocket):
 
 
 class SendFile(Transit):
-    """From file to socket."""
+    """From file to socket, in full segments."""
+
+    __slots__ = ("_sent", "_sink")
 
     _body: FileBody
 
@@ -360,16 +377,12 @@ class SendFile(Transit):
         self._sent = sent
         super().__init__(body, self._sink)
 
-    async def run(self) -> None:
-        """Send the stretch of the file, in full segments."""
-        try:
-            await super().run()
-        finally:
-            self._sink.stream.cork(False)
-
     async def _prepare(self) -> None:
         await self._sink.stream.flush()
         self._sink.stream.cork(True)
+
+    def _leave(self) -> None:
+        self._sink.stream.cork(False)
 
     def _next(self) -> _Side:
         return self._sink
