@@ -50,13 +50,13 @@ class LookupTable:
         """
         with self._lock:
             self._sweep()
-            self._finished.pop(identifier, None)
-            if identifier not in self._running and len(self) >= self.capacity:
-                if not self._finished:
+            running, finished = self._running, self._finished
+            finished.pop(identifier, None)
+            if len(running) + len(finished) >= self.capacity and identifier not in running:
+                if not finished:
                     return None
-                self._finished.popitem(last=False)
-            transfer = Transfer(identifier, request_size, self._finish)
-            self._running[identifier] = transfer
+                finished.popitem(last=False)
+            transfer = running[identifier] = Transfer(identifier, request_size, self._finish)
             return transfer
 
     def find(self, identifier: str) -> Transfer | None:
@@ -106,6 +106,8 @@ class LookupTable:
         # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
         # emptied from its front is found only by walking over all that have left.
         self._finished: OrderedDict[str, Transfer] = OrderedDict()
+        #: No entry is over before.
+        self._none_over_until = 0.0
         # Reentrant: a garbage collection inside may close an abandoned response, which settles.
         self._lock = threading.RLock()
 
@@ -122,11 +124,14 @@ class LookupTable:
 
     def _sweep(self) -> None:
         """Drop a few of the entries whose time is over."""
-        if not self._finished:
+        finished = self._finished
+        if not finished or (now := self._clock()) < self._none_over_until:
             return
-        now = self._clock()
         for _ in range(SWEEP):
-            identifier = next(iter(self._finished), None)
-            if identifier is None or self._finished[identifier].expires > now:
+            oldest = next(iter(finished.values()), None)
+            if oldest is None:
                 return
-            del self._finished[identifier]
+            if oldest.expires > now:
+                self._none_over_until = oldest.expires
+                return
+            del finished[oldest.identifier]

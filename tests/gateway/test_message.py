@@ -74,7 +74,17 @@ def test_upgrades(fields: list[bytes], version: bytes, upgrade: list[bytes]) -> 
 
 
 def test_equal_heads_are_parsed_once() -> None:
-    assert parsed(b"A: b") is parsed(b"A: b")
+    head = b"GET /path HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert parse_request(head, HeadLimits()) is parse_request(head, HeadLimits())
+
+
+def test_of_heads_that_differ_in_their_query_the_fields_are_parsed_once() -> None:
+    one, other = (
+        parse_request(b"GET /?%d HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n" % number, HeadLimits())
+        for number in (1, 2)
+    )
+    assert (one.query, other.query) == (b"1", b"2")
+    assert one.shared is other.shared
 
 
 def test_a_response() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from mod_progress.gateway.body import Body, ChunkedBody
@@ -162,8 +163,6 @@ class Connection(Stream):
         while self.buffer and self._exchange is None and not self.lost:
             if self._lingering is not None or self._room is not None:
                 return
-            if self._unsettled:
-                self.acknowledge()
             try:
                 head = self._take_head()
                 if head is None:
@@ -215,8 +214,6 @@ class Connection(Stream):
         answer = self._poll.repeat(self.tracker, self.worker.date)
         if answer is None:
             return False
-        if self._unsettled:
-            self.acknowledge()
         self.write(answer)
         self.read_deadline = self.worker.now + self.limits.idle_time
         return True
@@ -284,8 +281,9 @@ class Connection(Stream):
             self._cut(exchange)
             return
         if exchange.transfer.identifier:
+            exchange.transfer.unacknowledged = self._unacknowledged_by_now
             self._unsettled.append((self.handed, exchange.transfer))
-            self.acknowledge()
+            self.worker.settle_soon(self)
         if self.lost:
             self._settle_unacknowledged()
             return
@@ -355,13 +353,22 @@ class Connection(Stream):
 
     def acknowledge(self) -> None:
         """Settle the transfers whose last byte the client has."""
-        while self._unsettled:
-            position, transfer = self._unsettled[0]
-            if self.handed - self.unacknowledged() < position:
-                self.worker.settle_soon(self)
-                return
-            self._unsettled.pop(0)
-            transfer.delivered()
+        if not self._unsettled:
+            return
+        reached = self.handed - self.unacknowledged()
+        while self._unsettled and self._unsettled[0][0] <= reached:
+            self._unsettled.pop(0)[1].delivered()
+        if self._unsettled:
+            self.worker.settle_soon(self)
+
+    def _unacknowledged_by_now(self) -> int:
+        """Whoever looks at a transfer whose response is handed over settles it if it can be.
+
+        Not the publisher, whose thread is another.
+        """
+        if get_ident() == self.worker.thread:
+            self.acknowledge()
+        return self.unacknowledged()
 
     def _settle_unacknowledged(self) -> None:
         """The connection is gone: what the client has of a response, it has; the rest is cut."""

@@ -258,7 +258,8 @@ class ResponseHead:
 
 def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
     """Parse a request's head, its closing empty line included; raises `Refusal`."""
-    if len(head) <= _LONGEST_REMEMBERED:
+    # One with a query hardly comes again, and would take the place of one that does.
+    if len(head) <= _LONGEST_REMEMBERED and head.find(b"?", 0, head.find(b"\r")) < 0:
         return _remembered_request(head, limits)
     return _parse_request(head, limits)
 

@@ -6,6 +6,7 @@ connection that waits to be accepted is never lost.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import select
@@ -30,6 +31,9 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
 
 #: Seconds that new workers may take until they serve, before a reload is given up.
 _READY_TIME = 30.0
+
+#: New objects after which a worker looks for garbage; 700 elsewhere.
+_GARBAGE = 10_000
 
 #: Seconds that a worker must have lived to be replaced at once: one that cannot start is not
 #: started again in a tight loop.
@@ -123,6 +127,10 @@ class Supervisor:
         """Be a worker; never returns."""
         status = 1
         try:
+            # What is here stays, and requests leave no cycles behind: looking at all of it as often
+            # as for other programs took a twentieth of a small request's time.
+            gc.freeze()
+            gc.set_threshold(_GARBAGE)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we are told

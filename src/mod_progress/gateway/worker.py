@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from functools import partial
 from itertools import chain
+from threading import get_ident
 
 import uvloop
 
@@ -40,6 +41,8 @@ class Worker:
         self.site = site
         self.tracker = tracker
         self.loop = loop
+        #: The thread that serves.
+        self.thread = get_ident()
         self.head_limits = site.limits.head
         self._between_ticks = site.limits.tick
         #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
