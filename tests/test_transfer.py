@@ -186,3 +186,16 @@ def test_what_happens_after_the_end_is_no_part_of_it() -> None:
     transfer.received, transfer.written = 10, 9
     transfer.request_ended()
     assert transfer.snapshot() == end
+
+
+def test_without_a_sample_sent_is_what_was_known_last() -> None:
+    queued = [600]
+    transfer = Transfer("id", 0)
+    transfer.unacknowledged = lambda: queued[0]
+    transfer.response_started(200, 1000)
+    transfer.written = 1000
+    assert transfer.snapshot(sample=False).sent == 0
+    assert transfer.snapshot().sent == 400
+    queued[0] = 0
+    assert transfer.snapshot(sample=False).sent == 400
+    assert transfer.snapshot().sent == 1000

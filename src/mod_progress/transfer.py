@@ -130,8 +130,10 @@ class Transfer:
         """The transfer ended before the client had the whole response."""
         self._settle(Event.CUT)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, sample: bool = True) -> Snapshot:
         """Take the picture of this moment. ``sent`` never steps back from one to the next.
+
+        Without ``sample`` the system is not asked: ``sent`` is what it said last.
 
         Another thread may move the transfer on meanwhile: the counters are read after the state,
         as those of a transfer that is over are final.
@@ -139,7 +141,7 @@ class Transfer:
         if self._last is not None:
             return self._last
         unacknowledged = self.unacknowledged
-        if unacknowledged is not None:
+        if unacknowledged is not None and sample:
             # The queue also holds what is not body (a head, framing), so the difference may
             # be short of the truth for an instant, and negative at the start.
             self._acknowledged = max(self._acknowledged, self.written - unacknowledged())

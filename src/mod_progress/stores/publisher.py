@@ -233,8 +233,10 @@ class Publisher:
             if now >= self._next_look:
                 self._look(now)
             elif self._fresh and not self._away:
+                # What has just begun has hardly sent anything: most of it is over before the first
+                # look, and to ask the system about each costs more than all the rest.
                 fresh = self._fresh.values()
-                self._publish([(tracked, tracked.transfer.snapshot()) for tracked in fresh], now)
+                self._publish([(each, each.transfer.snapshot(sample=False)) for each in fresh], now)
             self._fresh.clear()
             if self._emptied and not self._away:
                 self._repeat_ends()
