@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import socket
 import ssl
 import subprocess
 import threading
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from backend import Backend, Peer
 from origin import Origin
-from running import eventually
+from running import PATIENCE, eventually
 from serving import Serving
 from store_servers import RedisServer
+from wire import Client
 
 Serve = Callable[..., Serving]
 
@@ -60,7 +67,7 @@ def origin() -> Iterator[Origin]:
     server.stop()
 
 
-def site(origin: Origin, says: str = "one", workers: int = 2) -> str:
+def site(origin: Origin | Backend, says: str = "one", workers: int = 2) -> str:
     text = SITE.replace("ORIGIN", origin.address).replace("SAYS", says)
     return text.replace("WORKERS", str(workers))
 
@@ -176,15 +183,69 @@ def test_a_reload_takes_the_new_configuration(serve: Serve, origin: Origin) -> N
     assert not before & set(serving.workers)
 
 
-def test_an_upload_in_flight_survives_a_reload(serve: Serve, origin: Origin) -> None:
-    serving = serve(site(origin))
-    upload = Upload(serving, "a")
-    serving.reload(site(origin, "two"))
-    shown = serving.show("a")  # by a new worker, of an old one's transfer
-    assert (shown["state"], shown["received"]) == ("running", 1_000_000)
-    assert upload.finish().startswith(b"HTTP/1.1 200")
-    eventually(lambda: serving.show("a")["state"] == "done")
-    assert origin.received == [b"x" * 2_000_000]
+def receive_body(peer: Peer, size: int) -> int:
+    """Return the checksum of a body that is too large to be kept."""
+    peer.take_through(b"\r\n\r\n")
+    came = peer.raw.partition(b"\r\n\r\n")[2]
+    count, checksum = len(came), zlib.crc32(came)
+    room = memoryview(bytearray(1_000_000))
+    while count < size:
+        last = peer.connection.recv_into(room)
+        assert last, f"the body was cut after {count} bytes"
+        count += last
+        checksum = zlib.crc32(room[:last], checksum)
+    assert count == size
+    return checksum
+
+
+def test_an_upload_of_a_gigabyte_survives_a_reload(serve: Serve) -> None:
+    size, until_reloaded = 1_000_000_000, 900_000_000
+    piece = random.Random(0).randbytes(1_000_000)
+    show = b"GET /progress?X-Progress-ID=a HTTP/1.1\r\nHost: x\r\n\r\n"
+    reloaded = threading.Event()
+    received: list[int] = []
+    sent: list[int] = []
+
+    def script(peer: Peer) -> None:
+        received.append(receive_body(peer, size))
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def upload() -> None:
+        client.send(b"POST /?X-Progress-ID=a HTTP/1.1\r\nHost: x\r\n")
+        client.send(b"Content-Length: %d\r\n\r\n" % size)
+        checksum = 0
+        for at in range(0, size, len(piece)):
+            if at == until_reloaded:
+                reloaded.wait(PATIENCE)
+            client.socket.sendall(piece)
+            checksum = zlib.crc32(piece, checksum)
+        sent.append(checksum)
+
+    with closing(Backend(script)) as backend:
+        serving = serve(site(backend, workers=1))
+        with Client(serving.port) as client, Client(serving.port) as of_old_worker:
+
+            def shown_by_old_worker() -> Any:
+                of_old_worker.send(show)
+                return json.loads(of_old_worker.answer().body)
+
+            uploading = threading.Thread(target=upload)
+            uploading.start()
+            eventually(lambda: shown_by_old_worker().get("received", 0) > 100_000_000)
+            serving.reload(site(backend, "two", workers=1))
+            assert serving.get("/hello") == (200, b"two")
+            eventually(lambda: serving.show("a")["received"] == until_reloaded)
+            shown = serving.show("a")
+            assert (shown["state"], shown["request_size"]) == ("running", size)
+            assert shown_by_old_worker() == shown
+            reloaded.set()
+            uploading.join()
+            assert client.answer().status == 200
+        eventually(lambda: serving.show("a")["state"] == "done")
+        shown = serving.show("a")
+        assert (shown["received"], shown["request_size"]) == (size, size)
+        eventually(lambda: len(serving.workers) == 1)
+    assert received == sent
 
 
 def test_a_reload_keeps_the_table(serve: Serve, origin: Origin) -> None:
