@@ -76,6 +76,7 @@ class Stream(asyncio.Protocol):
         "_room",
         "_said_all",
         "buffer",
+        "carrier",
         "descriptor",
         "ended",
         "handed",
@@ -94,6 +95,8 @@ class Stream(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
+        #: The transport that carries TLS's records: what it holds, the one above does not tell.
+        self.carrier: asyncio.Transport | None = None
         #: Seconds that the peer may take to send the next bytes, and to take some.
         self.read_time = NEVER
         self.write_time = NEVER
@@ -147,7 +150,7 @@ class Stream(asyncio.Protocol):
         """Note that the peer will send nothing more; we may still have to answer."""
         self.ended = True
         self._wake()
-        return self.transport.get_extra_info("sslcontext") is None
+        return not self.encrypted
 
     def connection_lost(self, error: Exception | None) -> None:
         """Wake everybody who waits for this connection."""
@@ -299,7 +302,13 @@ class Stream(asyncio.Protocol):
             return self._left
         # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
         queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
-        return int(_NUMBER.unpack(queued)[0]) + self.transport.get_write_buffer_size()
+        return int(_NUMBER.unpack(queued)[0]) + self._unwritten
+
+    @property
+    def _unwritten(self) -> int:
+        """Return how many of the bytes that were handed over the system has not taken."""
+        size = self.transport.get_write_buffer_size()
+        return size if self.carrier is None else size + self.carrier.get_write_buffer_size()
 
     @property
     def unread(self) -> int:
@@ -315,7 +324,7 @@ class Stream(asyncio.Protocol):
     @property
     def encrypted(self) -> bool:
         """Whether what is written is not what goes over the wire."""
-        return self.transport.get_extra_info("sslcontext") is not None
+        return self.carrier is not None
 
     def cork(self, corked: bool) -> None:
         """Send full segments alone, or, uncorked, whatever there is.
@@ -344,7 +353,7 @@ class Stream(asyncio.Protocol):
         """Close, after what was written went out; a peer that does not read it is cut."""
         if not self.gone:
             self.read_deadline = NEVER
-            if self.transport.get_write_buffer_size():
+            if self._unwritten:
                 self.expect_room()
             self.transport.close()
 

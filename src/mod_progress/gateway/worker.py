@@ -19,6 +19,7 @@ import uvloop
 from mod_progress.gateway.access_log import AccessLogWriter
 from mod_progress.gateway.connection import Connection
 from mod_progress.gateway.site import Site
+from mod_progress.gateway.tls import TlsProtocol
 from mod_progress.gateway.upstream import UpstreamConnection
 from mod_progress.tracker import Tracker
 
@@ -92,12 +93,17 @@ class Worker:
     async def _listen(self) -> None:
         self._listening = True
         for listening, tls in self._sockets:
-            make = partial(Connection, self, "http" if tls is None else "https")
+            make = partial(self._client, tls)
             # A duplicate: the server closes it, and we may have to listen again.
-            server = await self.loop.create_server(make, sock=listening.dup(), ssl=tls)
+            server = await self.loop.create_server(make, sock=listening.dup())
             self._servers.append(server)
         if not self._listening:  # there were enough connections meanwhile
             self._stop_listening()
+
+    def _client(self, tls: ssl.SSLContext | None) -> asyncio.BaseProtocol:
+        if tls is None:
+            return Connection(self)
+        return TlsProtocol(Connection(self, "https"), tls)
 
     def _stop_listening(self) -> None:
         self._listening = False
