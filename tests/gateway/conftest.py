@@ -47,7 +47,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return paths
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     """Return a server's context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

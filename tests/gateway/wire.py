@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from backend import reset
 from running import PATIENCE
@@ -39,16 +42,71 @@ class Cut(Exception):
     """The response is not whole: its connection ended too early."""
 
 
+T = TypeVar("T")
+
+
+class Encrypted:
+    """A socket in TLS that one thread may read while another writes; what is cut shows as a reset.
+
+    An `ssl.SSLSocket` bears but one thread at a time.
+    """
+
+    def __init__(self, plain: socket.socket) -> None:
+        self._timeout = plain.gettimeout()
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname = False
+        trusting.verify_mode = ssl.CERT_NONE
+        self._socket = trusting.wrap_socket(plain, suppress_ragged_eofs=False)
+        self._socket.setblocking(False)
+        self._turn = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def settimeout(self, seconds: float) -> None:
+        self._timeout = seconds
+
+    def sendall(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self.send(left) :]
+
+    def send(self, data: bytes | memoryview) -> int:
+        return self._when_ready(lambda: self._socket.send(data))
+
+    def recv(self, size: int) -> bytes:
+        return self._when_ready(lambda: self._socket.recv(size))
+
+    def _when_ready(self, move: Callable[[], T]) -> T:
+        while True:
+            poll = select.poll()
+            try:
+                with self._turn:
+                    return move()
+            except ssl.SSLWantReadError:
+                poll.register(self._socket, select.POLLIN)
+            except ssl.SSLWantWriteError:
+                poll.register(self._socket, select.POLLOUT)
+            except ssl.SSLError as error:
+                raise ConnectionResetError from error
+            if not poll.poll(None if self._timeout is None else self._timeout * 1000):
+                raise TimeoutError
+
+
 class Client:
     """A connection to the gateway."""
 
-    def __init__(self, port: int, receive_buffer: int = 0) -> None:
+    socket: Any
+
+    def __init__(self, port: int, receive_buffer: int = 0, encrypted: bool = False) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(PATIENCE)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if encrypted:
+            self.socket = Encrypted(self.socket)
         self.buffer = bytearray()
         #: Set as soon as the head of an answer was read.
         self.started = threading.Event()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from backend import Backend
 from running import Gateway, eventually
 from wire import Client
 
+from mod_progress.gateway import relay
 from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.site import Site
@@ -21,14 +23,14 @@ class Front(NamedTuple):
     backend: Backend
 
     def connect(self, receive_buffer: int = 0) -> Client:
-        return Client(self.gateway.port, receive_buffer)
+        return Client(self.gateway.port, receive_buffer, encrypted=self.gateway.tls is not None)
 
     def await_reset(self) -> None:
         """Wait until the gateway has reset every connection that it sent something on."""
         eventually(lambda: {peer.ending for peer in self.backend.peers if peer.raw} == {"reset"})
 
 
-def start(backend: Backend, **limits: float) -> Gateway:
+def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) -> Gateway:
     """Start a gateway that lets the backend answer everything but /own."""
     action = Sequence(
         (
@@ -36,13 +38,18 @@ def start(backend: Backend, **limits: float) -> Gateway:
             Proxy(Upstream(backend.address)),
         )
     )
-    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)))  # type: ignore[arg-type]
+    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)), tls)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def shared_front() -> Iterator[Front]:
-    backend = Backend()
-    gateway = start(backend)
+def shared_front(request: pytest.FixtureRequest, tls: ssl.SSLContext) -> Iterator[Front]:
+    """Start a gateway; its parameter is the way that large bodies go."""
+    way = getattr(request, "param", "spliced")
+    with pytest.MonkeyPatch.context() as patch:
+        if way == "copied":
+            patch.setattr(relay, "HAVE_SPLICE", False)
+        backend = Backend()
+        gateway = start(backend, tls if way == "encrypted" else None)
     yield Front(gateway, backend)
     gateway.stop()
     backend.close()

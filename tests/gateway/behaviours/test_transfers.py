@@ -1,41 +1,23 @@
-"""Large bodies, both ways: early answers, tunnels, and peers that go. Spliced and copied alike."""
+"""Large bodies, both ways: early answers, and peers that go. Spliced, copied, encrypted alike."""
 
 from __future__ import annotations
 
 import hashlib
-import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from backend import Backend, Peer
-from conftest import Front, start
+from backend import Peer
+from bodies import ENDLESS, PIECE, SIZE, fill, pour, send_body, until_gone
+from conftest import Front
 from running import PATIENCE, Gateway, eventually
-from wire import Client, Cut
+from wire import Cut
 
-from mod_progress.gateway import relay
-
-SIZE = 12_000_000
-PIECE = b"0123456789abcdef" * 4096
-
-#: More than all buffers of both systems between a client and a backend hold.
-ENDLESS = 200_000_000
-
-
-@pytest.fixture(scope="module", params=["spliced", "copied"])
-def shared_front(request: pytest.FixtureRequest) -> Iterator[Front]:
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "copied":
-            patch.setattr(relay, "HAVE_SPLICE", False)
-        backend = Backend()
-        gateway = start(backend)
-    yield Front(gateway, backend)
-    gateway.stop()
-    backend.close()
-
-
+pytestmark = pytest.mark.parametrize(
+    "shared_front", ["spliced", "copied", "encrypted"], indirect=True
+)
 framings = pytest.mark.parametrize("framing", ["sized", "chunked"])
 
 
@@ -47,33 +29,6 @@ def request_head(framing: str, size: int) -> bytes:
 def response_head(framing: str, size: int, status: int = 200) -> bytes:
     length = b"Content-Length: %d" % size if framing == "sized" else b"Transfer-Encoding: chunked"
     return b"HTTP/1.1 %d x\r\n%b\r\n\r\n" % (status, length)
-
-
-def send_body(
-    send: Callable[[bytes], None],
-    framing: str,
-    size: int,
-    before_last: Callable[[], None] = lambda: None,
-) -> str:
-    """Send a body in pieces, and return its digest."""
-    digest = hashlib.sha256()
-    for at in range(0, size, len(PIECE)):
-        if at + len(PIECE) >= size:
-            before_last()
-        piece = PIECE[: size - at]
-        digest.update(piece)
-        send(piece if framing == "sized" else b"%x\r\n%b\r\n" % (len(piece), piece))
-    if framing == "chunked":
-        send(b"0\r\n\r\n")
-    return digest.hexdigest()
-
-
-def pour(send: Callable[[bytes], None], framing: str) -> None:
-    """Send a body that has no end, until the other side is gone."""
-    chunk = PIECE if framing == "sized" else b"%x\r\n%b\r\n" % (len(PIECE), PIECE)
-    with suppress(OSError):
-        while True:
-            send(chunk)
 
 
 @framings
@@ -161,7 +116,7 @@ def reading(peer: Peer) -> None:
 def not_reading(peer: Peer) -> None:
     """Read so little that everything between is full, and then until the gateway gives up."""
     peer.take_through(b"\r\n\r\n")
-    _until_gone(peer)
+    until_gone(peer)
 
 
 def pouring_sized(peer: Peer) -> None:
@@ -178,14 +133,6 @@ def pouring_chunked(peer: Peer) -> None:
     peer.ending = "reset"
 
 
-def _until_gone(peer: Peer) -> None:
-    """Wait until the gateway resets the connection, without reading from it."""
-    poll = select.poll()
-    poll.register(peer.connection, 0)
-    if poll.poll(PATIENCE * 1000):
-        peer.ending = "reset"
-
-
 @framings
 @pytest.mark.parametrize("script", [reading, not_reading])
 def test_a_client_that_goes_in_its_upload_frees_the_backend(
@@ -194,7 +141,7 @@ def test_a_client_that_goes_in_its_upload_frees_the_backend(
     front.backend.begin(script)
     with front.connect() as client:
         client.send(request_head(framing, ENDLESS))
-        _fill(client, framing)
+        fill(client, framing)
         client.reset()
         front.await_reset()
         assert not front.backend.raw.endswith(b"0\r\n\r\n")
@@ -314,7 +261,7 @@ def test_backends_that_do_not_read_cost_no_memory(front: Front, framing: str) ->
     clients = [front.connect() for _ in range(4)]
     for client in clients:
         client.send(request_head(framing, ENDLESS))
-        _fill(client, framing)
+        fill(client, framing)
     assert _memory(front.gateway) - before < 4 * 2_000_000
     for client in clients:
         client.reset()
@@ -330,128 +277,3 @@ def _settle(measure: Callable[[], int]) -> None:
         return len(seen) > 40 and len(set(seen[-40:])) == 1
 
     eventually(settled)
-
-
-def _fill(client: Client, framing: str) -> None:
-    """Send until nothing more is taken for a while, or enough for a backend that reads."""
-    piece = PIECE if framing == "sized" else b"10000\r\n%b\r\n" % PIECE
-    client.socket.settimeout(0.2)
-    with suppress(TimeoutError):
-        for _ in range(400):
-            client.socket.sendall(piece)
-    client.socket.settimeout(PATIENCE)
-
-
-# 23, 24: tunnels
-
-UPGRADE = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-SWITCH = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
-
-
-def test_a_tunnel_keeps_the_bytes_that_came_early(front: Front) -> None:
-    def script(peer: Peer) -> None:
-        head = peer.take_through(b"\r\n\r\n")
-        assert b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" in head
-        peer.send(SWITCH + b"early too")
-        assert peer.take(5) == b"early"
-        peer.send(b"!")
-
-    front.backend.begin(script)
-    with front.connect() as client:
-        client.send(UPGRADE + b"early")
-        answer = client.answer()
-        assert (answer.status, answer["Upgrade"]) == (101, b"websocket")
-        assert answer["Connection"] == b"upgrade"
-        client.end()
-        assert client.rest() == b"early too!"
-        assert client.ending == "end"
-
-
-@pytest.mark.parametrize("first", ["client", "backend"])
-def test_a_tunnel_carries_each_end_through(front: Front, first: str) -> None:
-    """The side that ended first still gets all that the other sends."""
-
-    def script(peer: Peer) -> None:
-        peer.take_through(b"\r\n\r\n")
-        peer.connection.sendall(SWITCH)
-        if first == "backend":
-            send_body(peer.connection.sendall, "sized", SIZE)
-            peer.end()
-            peer.read_on()
-        else:
-            peer.read_on()
-            send_body(peer.connection.sendall, "sized", SIZE)
-
-    front.backend.begin(script)
-    with front.connect() as client:
-        client.send(UPGRADE)
-        assert client.answer().status == 101
-        if first == "backend":
-            assert len(client.rest()) == SIZE
-            send_body(client.socket.sendall, "sized", SIZE)
-            client.end()
-        else:
-            send_body(client.socket.sendall, "sized", SIZE)
-            client.end()
-            assert len(client.rest()) == SIZE
-            assert client.ending == "end"
-        eventually(lambda: front.backend.peers[0].ending)
-    assert front.backend.peers[0].ending == "end"
-    assert front.backend.raw.endswith(PIECE[: SIZE % len(PIECE)])
-    assert len(front.backend.raw) - front.backend.raw.index(b"\r\n\r\n") - 4 == SIZE
-
-
-@pytest.mark.parametrize("first", ["client", "backend"])
-@pytest.mark.parametrize("full", [False, True], ids=["idle", "full"])
-def test_a_tunnel_carries_a_reset_through(front: Front, first: str, full: bool) -> None:
-    def script(peer: Peer) -> None:
-        peer.take_through(b"\r\n\r\n")
-        peer.send(SWITCH)
-        ready.wait(PATIENCE)
-        if first == "backend":
-            peer.reset_now()
-        else:
-            _until_gone(peer)
-
-    ready = threading.Event()
-    front.backend.begin(script)
-    with front.connect() as client:
-        client.send(UPGRADE)
-        assert client.answer().status == 101
-        if full:
-            _fill(client, "sized")
-        ready.set()
-        if first == "client":
-            client.reset()
-            front.await_reset()
-        else:
-            client.rest()
-            assert client.ending == "reset"
-
-
-@pytest.mark.parametrize(
-    "switch",
-    [
-        SWITCH.replace(b"websocket", b"h2c"),
-        SWITCH.replace(b"Upgrade: websocket\r\n", b""),
-        SWITCH.replace(b"websocket", b"websocket, h2c"),
-    ],
-)
-def test_another_protocol_than_asked_for_is_502(front: Front, switch: bytes) -> None:
-    def script(peer: Peer) -> None:
-        peer.take_through(b"\r\n\r\n")
-        peer.send(switch)
-        peer.read_on()
-
-    front.backend.begin(script)
-    with front.connect() as client:
-        client.send(UPGRADE)
-        assert client.answer().status == 502
-
-
-def test_a_backend_need_not_switch(front: Front) -> None:
-    with front.connect() as client:
-        client.send(UPGRADE)
-        assert client.answer().body == b"/x"
-        client.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.answer().body == b"/next"
