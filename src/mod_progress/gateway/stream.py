@@ -344,8 +344,13 @@ class Stream(asyncio.Protocol):
             borrowed.detach()
 
     def end(self) -> None:
-        """Tell the peer that nothing more comes; it may still send."""
-        if not self.lost and self.transport.can_write_eof():
+        """Tell the peer that nothing more comes; it may still send, but not in TLS.
+
+        The loop's TLS ends both directions at once.
+        """
+        if self.encrypted:
+            self.close()
+        elif not self.lost:
             self._said_all = True
             self.transport.write_eof()
 
