@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from backend import Peer, Script, answer_each
 from conftest import Front
-from running import eventually
+from running import PATIENCE, eventually
 from wire import FEEDS, TRAILING
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -144,6 +146,34 @@ def test_a_client_that_sends_no_more_is_answered(front: Front, request_: bytes, 
         client.end()
         for target in (word for word in request_.split() if word.startswith(b"/")):
             assert client.answer().body == (b"own\n" if target == b"/own" else target)
+        assert client.rest() == b""
+        assert client.ending == "end"
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new backend", "kept backend"])
+def test_a_client_that_sends_no_more_may_wait_for_its_backend(front: Front, kept: bool) -> None:
+    def script(peer: Peer) -> None:
+        if kept:
+            peer.request()
+            peer.send(OK)
+        peer.request()
+        noticed.wait(PATIENCE)
+        peer.send(OK)
+
+    noticed = threading.Event()
+    front.backend.begin(script)
+    with front.connect() as client:
+        if kept:
+            client.send(get(b"/x"))
+            assert client.answer().body == b"ok"
+        client.send(get(b"/x"))
+        eventually(lambda: len(front.backend.requests) == 1 + kept)
+        client.end()
+        with front.connect() as other:  # the loop tells of what came in order
+            other.send(get(b"/own"))
+            assert other.answer().status == 200
+        noticed.set()
+        assert client.answer().body == b"ok"
         assert client.rest() == b""
         assert client.ending == "end"
 

@@ -43,3 +43,12 @@ def test_a_tunnel_ends_with_its_backend(front: Front) -> None:
         assert len(client.rest()) == SIZE
         assert client.ending == "end"
     eventually(lambda: front.backend.peers[0].ending)
+
+
+def test_a_client_that_ends_its_side_gives_its_request_up(front: Front) -> None:
+    front.backend.begin(Peer.read_on)
+    with front.gateway.connect() as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        eventually(lambda: front.backend.raw)
+        assert client.unwrap().recv(1) == b""
+    front.await_reset()
