@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,10 +27,13 @@ UPLOAD_SIZE = 8 << 20
 #: Parts in which it is sent.
 PARTS = 64
 
+#: How much of it is sent before it is seen whether the app has half of that.
+HELD_AT = UPLOAD_SIZE * 9 // 10
+
 #: Seconds to wait for an answer.
 TIMEOUT = 30.0
 
-#: Seconds in which an end must be known to every worker.
+#: Seconds in which what was sent must be with the app, and an end known to every worker.
 SETTLED = 2.0
 
 #: So many answers in a row that tell of the end say that all know it.
@@ -128,6 +131,16 @@ class Poll:
         return bool(self.answer["state"] != "unknown")
 
     @property
+    def received(self) -> int:
+        """Bytes that the app had."""
+        return int(self.answer.get("received", 0))
+
+    @property
+    def behind(self) -> bool:
+        """Whether that was no more than half of what was sent."""
+        return not self.ended and self.received <= self.sent / 2
+
+    @property
     def ended(self) -> bool:
         """Whether the upload was over."""
         return self.answer["state"] in ("done", "error")
@@ -192,6 +205,8 @@ class Upload:
     seconds: float = 0.0
     sent: int = 0
     outcome: str = ""
+    #: Set when the app has what was sent: the last tenth waits for that, within bounds.
+    released: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Send it all, and keep what came of it."""
@@ -219,6 +234,9 @@ class Upload:
         part = bytes(self.size // PARTS)
         for _ in range(PARTS):
             time.sleep(self.seconds / PARTS)
+            if self.sent >= HELD_AT:
+                self.released.wait(SETTLED)
+                self.released.set()
             yield part
             self.sent += len(part)
         yield _FORM_TAIL
@@ -245,6 +263,8 @@ def watch(target: Target, seconds: float) -> Course:
     polls = []
     while thread.is_alive():
         polls.append(target.ask(identifier, upload.sent))
+        if polls[-1].sent >= HELD_AT and not polls[-1].behind:
+            upload.released.set()
         thread.join(seconds / PARTS)
     deadline = time.monotonic() + SETTLED
     last: list[Poll] = []
@@ -278,15 +298,11 @@ def judge(course: Course) -> Iterator[tuple[Fault, str]]:
 
 
 def _held_back(polls: list[Poll]) -> str:
-    """Tell how far the app was behind late in the upload, if that was more than half."""
-    late = [poll for poll in polls if UPLOAD_SIZE / 2 <= poll.sent <= UPLOAD_SIZE * 0.95]
-    if not late or any(poll.ended for poll in late):
+    """Tell how far the app was behind late in the upload, if it was in every answer."""
+    late = [poll for poll in polls if HELD_AT <= poll.sent < UPLOAD_SIZE]
+    if not late or not all(poll.behind for poll in late):
         return ""
-    most = max(late, key=lambda poll: poll.answer.get("received", 0))
-    received = most.answer.get("received", 0)
-    if received > most.sent / 2:
-        return ""
-    return f"when {most.sent} bytes were sent, the app had {received}"
+    return f"when {late[-1].sent} bytes were sent, the app had {late[-1].received}"
 
 
 def find_eaten(target: Target) -> Iterator[tuple[Fault, str]]:
