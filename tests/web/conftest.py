@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 from browsing import ELSEWHERE, Server, serving
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -20,6 +27,9 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 ]
+
+#: Milliseconds for what is expected to come about: more than a busy machine takes.
+expect.set_options(timeout=20_000)
 
 #: The page, with a backend behind it that takes the uploads.
 SITE = """
