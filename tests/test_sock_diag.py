@@ -76,6 +76,7 @@ def test_a_death_tells_how_far_the_connection_got():
         with contextlib.closing(Connection()) as connection:
             found = find(connection)
             sent[found.key] = connection.fill()
+            wait_until(lambda: found.progress().acknowledged)
             connection.reset()
             wait_until(lambda: found.progress() is None)
         return [(key, progress) for key, progress in deaths.read() if key in sent]
