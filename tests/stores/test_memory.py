@@ -2,20 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from clock import Clock
 from mod_progress.stores import Update
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
