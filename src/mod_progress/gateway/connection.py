@@ -48,6 +48,7 @@ class Connection(Stream):
         "_task",
         "_unsettled",
         "limits",
+        "onward",
         "peer",
         "scheme",
         "tracker",
@@ -67,6 +68,8 @@ class Connection(Stream):
         self.peer: tuple[str, int] = ("", -1)
         #: Whether the client is a front proxy that is believed in what it says of its own client.
         self.trusted = False
+        #: The last request that went on to a backend, and the head that it went on with.
+        self.onward: tuple[RequestHead | None, bytes] = None, b""
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         # How much of the buffer is known to hold no end of a head.

@@ -21,6 +21,9 @@ Fields = tuple[tuple[bytes, bytes], ...]
 HEAD_END = b"\r\n\r\n"
 
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()
+}
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # RFC 9110, section 5.5: visible characters, space, tab and obs-text; no other control character.
@@ -390,7 +393,8 @@ def request_head(method: str, target: bytes, lines: Iterable[bytes]) -> bytes:
 
 def response_head(status: int, lines: Iterable[bytes]) -> bytes:
     """Serialise a response's head."""
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason_phrase(status), b"".join(lines))
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    return b"".join((line, *lines, b"\r\n"))
 
 
 def reason_phrase(status: int) -> bytes:

@@ -44,6 +44,16 @@ def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[b
 
 def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
     """Serialise the head for a backend; ``size`` is that of a body that was held back."""
+    asked, before = connection.onward
+    if request is asked and size is None:  # equal heads share one
+        return before
+    head = _serialise(request, connection, size)
+    if size is None:
+        connection.onward = request, head
+    return head
+
+
+def _serialise(request: RequestHead, connection: Connection, size: int | None) -> bytes:
     host = request.host or connection.authority
     if connection.trusted:
         fields = _front_proxy_fields(request, connection, host)
