@@ -179,6 +179,21 @@ def test_a_close_publishes_the_last_end_and_cuts_what_runs(open_tracker: Open) -
     eventually(sees(other, "again", state=State.DONE))
 
 
+def test_a_close_looks_once_more_whether_the_client_has_it_all(open_tracker: Open) -> None:
+    tracker, other = open_tracker(), open_tracker()
+    transfer = track(tracker)
+    transfer.response_started(200, 0)
+
+    def acknowledged() -> int:
+        transfer.delivered()
+        return 0
+
+    eventually(sees(other, state=State.RUNNING))
+    transfer.unacknowledged = acknowledged
+    tracker.close()
+    assert sees(other, state=State.DONE)()
+
+
 def test_what_the_store_lost_is_published_again(open_tracker: Open) -> None:
     """Here by another process that finds the store full, and starts it over."""
     mine, other = open_tracker(), open_tracker()

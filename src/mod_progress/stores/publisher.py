@@ -347,7 +347,9 @@ class Publisher:
         batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
         for tracked in self._running.values():
             tracked.ended = now
-            batch.append((tracked, lapsed(tracked.transfer.snapshot())))
+            snapshot = tracked.transfer.snapshot()  # which may find that it is over
+            runs = snapshot.state is State.RUNNING
+            batch.append((tracked, lapsed(snapshot) if runs else snapshot))
         if batch and not self._away:
             self._publish(batch, now)
         self._running.clear()
