@@ -48,7 +48,7 @@ def onward_head(request: RequestHead, connection: Connection, size: int | None =
     if request is asked and size is None:  # equal heads share one
         return before
     head = _serialise(request, connection, size)
-    if size is None:
+    if size is None and not request.query:  # see `parse_request`
         connection.onward = request, head
     return head
 
