@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import partial
@@ -25,8 +26,11 @@ from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: Seconds between two looks at what clients have acknowledged, while there is anything to see.
+#: Seconds between two looks at what clients have acknowledged, while there is anything to see; but
+#: at least so many times as long as the last one looked in vain, which then takes 5% of a core at
+#: the most, however many clients read slowly.
 _ACKNOWLEDGE = 0.01
+_REST = 20
 
 
 class Worker:
@@ -56,6 +60,7 @@ class Worker:
         self.upstreams: set[UpstreamConnection] = set()
         #: Connections with responses that are handed over and not yet acknowledged.
         self.unsettled: set[Connection] = set()
+        self._settling = False
         self.access_log = AccessLogWriter(site.access_log) if site.access_log else None
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
@@ -143,14 +148,20 @@ class Worker:
 
     def settle_soon(self, connection: Connection) -> None:
         """Look again in a moment whether the client has what was handed over."""
-        if not self.unsettled:
-            self.loop.call_later(_ACKNOWLEDGE, self._acknowledge)
         self.unsettled.add(connection)
+        if not self._settling:
+            self._settling = True
+            self.loop.call_later(_ACKNOWLEDGE, self._acknowledge)
 
     def _acknowledge(self) -> None:
         waiting, self.unsettled = self.unsettled, set()
+        began = time.monotonic()
         for connection in waiting:
             connection.acknowledge()
+        self._settling = bool(self.unsettled)
+        if self._settling:
+            in_vain = (time.monotonic() - began) * len(self.unsettled) / max(1, len(waiting))
+            self.loop.call_later(max(_ACKNOWLEDGE, _REST * in_vain), self._acknowledge)
 
     def _tick(self) -> None:
         """Tell the time, and those whose time is over."""
