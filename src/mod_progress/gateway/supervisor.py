@@ -69,13 +69,16 @@ class Supervisor:
         self._lifeline, self._life = os.pipe()
 
     def bind(self) -> list[str]:
-        """Listen, and return where, as URLs; raises `ListenError`."""
+        """Listen, and return where, as URLs; raises `ListenError`.
+
+        Signals wait for `run` from now on: who is told the URLs may send one at once.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._sockets = self._bind(self._site)
         return [url_of(each, self._sockets[each.address]) for each in self._site.listeners]
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, and until what was in flight then has finished."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for _ in range(self._site.workers):
             self._start()
         handlers = {
