@@ -62,7 +62,7 @@ class LookupTable:
     def find(self, identifier: str) -> Transfer | None:
         """Return the transfer that has the id, running or finished; None where there is none."""
         transfer = self._running.get(identifier)
-        if transfer is not None:
+        if transfer is not None or not self._finished:
             return transfer
         with self._lock:
             self._sweep()
