@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,7 +92,8 @@ def running(name: str, backend: int, directory: Path, threads: int) -> Iterator[
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | {"XDG_RUNTIME_DIR": str(directory)},
+            # A store of its own, as fresh as the memory of the others.
+            env=os.environ | {"XDG_RUNTIME_DIR": tempfile.mkdtemp(dir=directory)},
         )
     try:
         wait_until_it_listens(process, port)
