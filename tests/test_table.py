@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import pytest
@@ -113,6 +114,30 @@ def test_threads_share_a_table() -> None:
         thread.join()
     assert not table.in_flight()
     assert len(table) == 200
+
+
+def test_an_id_is_never_unknown_while_it_goes_from_one_transfer_to_the_next() -> None:
+    table = LookupTable(ttl=30)
+    finish(table.register("a", 0))
+    over = threading.Event()
+    seen: set[State] = set()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.add(table.lookup("a").state)
+
+    looking = threading.Thread(target=look)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        looking.start()
+        for _ in range(5000):
+            finish(table.register("a", 0))
+    finally:
+        sys.setswitchinterval(interval)
+        over.set()
+        looking.join()
+    assert seen == {State.RUNNING, State.DONE}
 
 
 class TableMachine(RuleBasedStateMachine):

@@ -51,22 +51,23 @@ class LookupTable:
         with self._lock:
             self._sweep()
             running, finished = self._running, self._finished
-            finished.pop(identifier, None)
-            if len(running) + len(finished) >= self.capacity and identifier not in running:
+            has_room = identifier in running or identifier in finished
+            if not has_room and len(running) + len(finished) >= self.capacity:
                 if not finished:
                     return None
                 finished.popitem(last=False)
             transfer = running[identifier] = Transfer(identifier, request_size, self._finish)
+            finished.pop(identifier, None)
             return transfer
 
     def find(self, identifier: str) -> Transfer | None:
         """Return the transfer that has the id, running or finished; None where there is none."""
         transfer = self._running.get(identifier)
-        if transfer is not None or not self._finished:
+        if transfer is not None:
             return transfer
         with self._lock:
             self._sweep()
-            transfer = self._finished.get(identifier)
+            transfer = self._running.get(identifier) or self._finished.get(identifier)
         return transfer if transfer is not None and transfer.expires > self._clock() else None
 
     def lookup(self, identifier: str) -> Snapshot:
@@ -115,10 +116,10 @@ class LookupTable:
         with self._lock:
             if not self.runs(transfer):
                 return  # another request took the id over
-            del self._running[transfer.identifier]
             if self.ttl > 0:
                 transfer.expires = self._clock() + self.ttl
                 self._finished[transfer.identifier] = transfer
+            del self._running[transfer.identifier]
         if self.on_end is not None:
             self.on_end(transfer)
 
