@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -183,6 +184,10 @@ def measure(bench: Bench, measurement: str, name: str) -> Cell:
     if name == DIRECT:
         return function(bench, bench.backend)
     threads = THREADS + (bench.held if measurement == "hold" else 0)
-    with running(name, bench.backend.port, bench.directory, threads) as server:
+    with (
+        # As fresh as the memory of the others.
+        tempfile.TemporaryDirectory(dir=bench.directory) as store,
+        running(name, bench.backend.port, bench.directory, threads, store) as server,
+    ):
         load(bench, server, "requests", "POST", "/upload", 4, 0.1)
         return function(bench, server)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,10 +72,13 @@ def version(name: str) -> str:
 
 
 @contextmanager
-def running(name: str, backend: int, directory: Path, threads: int) -> Iterator[Server]:
+def running(
+    name: str, backend: int, directory: Path, threads: int, store: str = ""
+) -> Iterator[Server]:
     """Start a server on a free port, and end it. Its files are in ``directory``.
 
-    ``backend`` is the backend's port, ``threads`` what a server gets that needs one a request.
+    ``backend`` is the backend's port, ``threads`` what a server gets that needs one a request,
+    ``store`` where a gateway's store is, beside its files where nothing is said.
     """
     kind, port = KINDS[name], free_port()
     configuration = directory / kind.template
@@ -92,8 +94,7 @@ def running(name: str, backend: int, directory: Path, threads: int) -> Iterator[
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A store of its own, as fresh as the memory of the others.
-            env=os.environ | {"XDG_RUNTIME_DIR": tempfile.mkdtemp(dir=directory)},
+            env=os.environ | {"XDG_RUNTIME_DIR": store or str(directory)},
         )
     try:
         wait_until_it_listens(process, port)
