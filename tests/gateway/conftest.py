@@ -53,3 +53,9 @@ def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     return context
+
+
+@pytest.fixture(params=["plain", "tls"])
+def either(request: pytest.FixtureRequest, tls: ssl.SSLContext) -> ssl.SSLContext | None:
+    """Let a test run in plain and over TLS."""
+    return tls if request.param == "tls" else None

@@ -33,14 +33,11 @@ def backend() -> Iterator[Origin]:
     server.stop()
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture
 def site(
-    request: pytest.FixtureRequest,
-    gateway: Callable[..., Gateway],
-    backend: Origin,
-    tls: ssl.SSLContext,
+    gateway: Callable[..., Gateway], backend: Origin, either: ssl.SSLContext | None
 ) -> Gateway:
-    return start(gateway, backend.address, tls=tls if request.param == "tls" else None)
+    return start(gateway, backend.address, tls=either)
 
 
 def start(

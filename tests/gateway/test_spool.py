@@ -82,14 +82,11 @@ def spooling(backend: Backend) -> If:
     return If(lambda exchange: exchange.request.path == "/progress", Show(), proxied)
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture
 def server(
-    request: pytest.FixtureRequest,
-    gateway: Callable[..., Gateway],
-    backend: Backend,
-    tls: ssl.SSLContext,
+    gateway: Callable[..., Gateway], backend: Backend, either: ssl.SSLContext | None
 ) -> Gateway:
-    return gateway(spooling(backend), tls=tls if request.param == "tls" else None)
+    return gateway(spooling(backend), tls=either)
 
 
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["empty", "small", "large"])

@@ -51,15 +51,11 @@ def files(root: Path) -> If:
     return If(lambda exchange: exchange.request.path == "/progress", Show(), served)
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture
 def server(
-    request: pytest.FixtureRequest,
-    gateway: Callable[..., Gateway],
-    docroot: Path,
-    tls: ssl.SSLContext,
+    gateway: Callable[..., Gateway], docroot: Path, either: ssl.SSLContext | None
 ) -> Gateway:
-    context = tls if request.param == "tls" else None
-    return gateway(files(docroot), tls=context, options=Options(methods=frozenset({"GET"})))
+    return gateway(files(docroot), tls=either, options=Options(methods=frozenset({"GET"})))
 
 
 @pytest.fixture

@@ -36,15 +36,11 @@ def storing(directory: Path) -> If:
 TRACKED = Options(methods=frozenset({"POST", "PUT"}))
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture
 def server(
-    request: pytest.FixtureRequest,
-    gateway: Callable[..., Gateway],
-    directory: Path,
-    tls: ssl.SSLContext,
+    gateway: Callable[..., Gateway], directory: Path, either: ssl.SSLContext | None
 ) -> Gateway:
-    context = tls if request.param == "tls" else None
-    return gateway(storing(directory), tls=context, options=TRACKED)
+    return gateway(storing(directory), tls=either, options=TRACKED)
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from backend import Peer, Script, answer_each
 from conftest import Front
 from running import PATIENCE, eventually
-from wire import FEEDS, TRAILING
+from wire import FEEDS, TRAILING, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -289,12 +291,19 @@ def closing_after(answers: int) -> Script:
     return script
 
 
-@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"PUT", b"TRACE"])
-def test_what_can_be_repeated_is_sent_once_more(front: Front, method: bytes) -> None:
+@contextmanager
+def after_one(front: Front) -> Iterator[Client]:
+    """Have one request answered by a backend that closes at the next."""
     front.backend.begin(closing_after(1))
     with front.connect() as client:
         client.send(get(b"/1"))
         assert client.answer().body == b"ok"
+        yield client
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"PUT", b"TRACE"])
+def test_what_can_be_repeated_is_sent_once_more(front: Front, method: bytes) -> None:
+    with after_one(front) as client:
         front.backend.script = answer_each
         client.send(get(b"/2").replace(b"GET", method))
         assert client.answer(method.decode()).status == 200
@@ -306,10 +315,7 @@ def test_what_can_be_repeated_is_sent_once_more(front: Front, method: bytes) -> 
 
 
 def test_it_is_sent_no_more_than_twice(front: Front) -> None:
-    front.backend.begin(closing_after(1))
-    with front.connect() as client:
-        client.send(get(b"/1"))
-        assert client.answer().body == b"ok"
+    with after_one(front) as client:
         front.backend.script = closing_after(0)
         client.send(get(b"/2"))
         assert client.answer().status == 502
@@ -327,10 +333,7 @@ def test_it_is_sent_no_more_than_twice(front: Front) -> None:
     ],
 )
 def test_what_cannot_be_repeated_is_502(front: Front, request_: bytes) -> None:
-    front.backend.begin(closing_after(1))
-    with front.connect() as client:
-        client.send(get(b"/1"))
-        assert client.answer().body == b"ok"
+    with after_one(front) as client:
         front.backend.script = answer_each
         client.send(request_)
         assert client.answer().status == 502
