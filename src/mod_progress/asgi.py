@@ -71,7 +71,9 @@ class ProgressMiddleware:
         # In one function and cheap tests first: every request comes by.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].endswith(self.front.show) and self._is_show(scope):
+        elif scope["path"].endswith(self.front.show) and self.front.answers(
+            scope["method"], _path(scope)
+        ):
             await self._show(scope, send)
         elif not self.front.considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
@@ -84,16 +86,13 @@ class ProgressMiddleware:
                 raise
             exchange.end()
 
-    def _is_show(self, scope: Scope) -> bool:
-        return self.front.answers(scope["method"], _path(scope))
-
     def _track(self, scope: Scope) -> Transfer | None:
         front = self.front
         query, headers = scope.get("query_string", b""), dict(scope["headers"])
         identifier = headers.get(_IDENTIFIER)
         if not (query or identifier or front.options.debug):
             return None
-        if front.selects is not None and not front.wants(_path(scope), scope):
+        if not front.wants(_path(scope), scope):
             return None
         if TRACKED in scope:
             logger.warning("ProgressMiddleware is there twice: a request is tracked once")

@@ -221,8 +221,7 @@ class _Followed:
 class _Watch:
     """The thread that notices the ends, and what it follows.
 
-    The lock is never held while a transfer settles: whoever looks comes here from the lookup
-    table, whose lock it holds.
+    The lock is never held while a transfer settles: whoever that tells must not wait for it.
     """
 
     def __init__(self) -> None:

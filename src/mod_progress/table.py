@@ -51,13 +51,12 @@ class LookupTable:
         with self._lock:
             self._sweep()
             running, finished = self._running, self._finished
-            has_room = identifier in running or identifier in finished
-            if not has_room and len(running) + len(finished) >= self.capacity:
+            finished.pop(identifier, None)
+            if len(running) + len(finished) >= self.capacity and identifier not in running:
                 if not finished:
                     return None
                 finished.popitem(last=False)
             transfer = running[identifier] = Transfer(identifier, request_size, self._finish)
-            finished.pop(identifier, None)
             return transfer
 
     def find(self, identifier: str) -> Transfer | None:

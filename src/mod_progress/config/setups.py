@@ -22,7 +22,8 @@ from mod_progress.stores import open_store
 SETUPS = Table[Callable[[Draft, Argument], None]]()
 
 _ADDRESS = re.compile(r"(\*|\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?").fullmatch
-_PROTOCOL = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?").fullmatch
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PROTOCOL = re.compile(f"{_TOKEN}(?:/{_TOKEN})?").fullmatch
 _HTTP, _HTTPS = 80, 443
 
 #: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.

@@ -44,13 +44,11 @@ def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[b
 
 def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
     """Serialise the head for a backend; ``size`` is that of a body that was held back."""
-    asked, before = connection.onward
-    if request is asked and size is None:  # equal heads share one
-        return before
-    head = _serialise(request, connection, size)
-    if size is None and not request.query:  # see `parse_request`
-        connection.onward = request, head
-    return head
+    if size is not None or request.query:  # hardly comes again: see `parse_request`
+        return _serialise(request, connection, size)
+    if connection.onward[0] is not request:  # equal heads share one
+        connection.onward = request, _serialise(request, connection, None)
+    return connection.onward[1]
 
 
 def _serialise(request: RequestHead, connection: Connection, size: int | None) -> bytes:
