@@ -5,6 +5,7 @@ import logging
 import threading
 from concurrent.futures import Future
 
+import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -96,7 +97,7 @@ def show(middleware, path="/progress"):
     return json.loads(server.sent[1]["body"])
 
 
-def ask(app, method, url, **request):
+def ask(app, method, url, *, runs_on="asyncio", **request):
     """Send a request as a client does; return the response."""
 
     async def ask():
@@ -104,7 +105,7 @@ def ask(app, method, url, **request):
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
             return await client.request(method, url, **request)
 
-    return asyncio.run(ask())
+    return anyio.run(ask, backend=runs_on)
 
 
 def told(state, received=0, sent=0, request_size=0, response_size=None):
@@ -333,9 +334,11 @@ class FarStore(MemoryStore):
         return answer
 
 
-def test_a_show_waits_for_a_store_that_is_far():
+@pytest.mark.parametrize("runs_on", ["asyncio", "trio"])
+def test_a_show_waits_for_a_store_that_is_far(runs_on):
     app = ProgressMiddleware(app_of(), store=FarStore())
-    assert ask(app, "GET", "/progress?X-Progress-ID=id").json() == {"state": "unknown"}
+    answer = ask(app, "GET", "/progress?X-Progress-ID=id", runs_on=runs_on)
+    assert answer.json() == {"state": "unknown"}
 
 
 def test_a_preflight_is_answered():

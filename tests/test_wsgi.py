@@ -2,8 +2,10 @@ import contextlib
 import io
 import json
 import logging
+import sys
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
@@ -392,6 +394,14 @@ def test_the_header_carries_the_id_too():
 def test_a_wrong_option_is_named(name, value):
     with pytest.raises(OptionError, match=f"^{name}: "):
         ProgressMiddleware(app_of(), **{name: value})
+
+
+def test_uwsgi_without_threads_is_warned_of(monkeypatch, caplog):
+    for has_threads in (1, 0):
+        assert not caplog.messages
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(has_threads=has_threads))
+        ProgressMiddleware(never_starts, store="memory")
+    assert "enable-threads" in caplog.text
 
 
 def test_options_have_names():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -110,9 +111,7 @@ class ProgressMiddleware:
             method, query, headers.get(_IDENTIFIER), origin.decode("latin-1") if origin else None
         )
         if isinstance(response, Future):
-            import asyncio  # slow to import, and a server whose store is far has it anyway
-
-            response = await asyncio.wrap_future(response)
+            response = await _wait(response)
         await _respond(response, method, send)
 
 
@@ -239,6 +238,17 @@ _PARTS: dict[str, tuple[Callable[[Message], int], str]] = {
     "http.response.zerocopysend": (_count_zero_copy, "more_body"),
     "http.response.trailers": (lambda message: 0, "more_trailers"),
 }
+
+
+async def _wait(response: Future[Response]) -> Response:
+    """Wait for a store that is far, on asyncio or on trio."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        waited: Response = await trio.to_thread.run_sync(response.result, abandon_on_cancel=True)
+        return waited
+    import asyncio  # slow to import, and a server that runs on it has it anyway
+
+    return await asyncio.wrap_future(response)
 
 
 async def _respond(response: Response, method: str, send: Send) -> None:

@@ -169,7 +169,9 @@ atexit.register(_questions.close)
 
 def _open_socket() -> socket.socket:
     """Return a socket to the system. Raises OSError where it does not offer one."""
-    return socket.socket(_AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG)
+    opened = socket.socket(_AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG)
+    opened.setblocking(False)  # not by SOCK_NONBLOCK, which gevent's sockets take no notice of
+    return opened
 
 
 def _read_progress(message: bytes) -> Progress:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from http import HTTPStatus
+from socket import socket
 from typing import Any
 from wsgiref.util import FileWrapper
 
-from mod_progress.delivery import Delivery, follow_transfer
+from mod_progress.delivery import Address, Delivery, follow_transfer
 from mod_progress.front import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.options import Options
 from mod_progress.stores import Store
@@ -68,6 +71,9 @@ class ProgressMiddleware:
             store=store,
             allow_origins=allow_origins,
         )
+        uwsgi = sys.modules.get("uwsgi")
+        if uwsgi is not None and not uwsgi.has_threads:
+            logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -120,11 +126,7 @@ class _Exchange:
         self._environ = environ
         self._start_response = start_response
         self._transfer = transfer
-        self._delivery = follow_transfer(
-            transfer,
-            (environ.get("SERVER_NAME", ""), environ.get("SERVER_PORT")),
-            (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")),
-        )
+        self._delivery = follow_transfer(transfer, *_addresses(environ))
         self._chunks: Iterable[bytes] = ()
         self._counts = environ["REQUEST_METHOD"] != "HEAD"
         #: Status and size of the response, from start_response until the first bytes go out.
@@ -270,6 +272,21 @@ class _FileBlocks(FileWrapper):
 
     def __init__(self, filelike: Any, blksize: int = 0) -> None:
         super().__init__(filelike, max(blksize, _FILE_BLOCK))
+
+
+def _addresses(environ: Environ) -> tuple[Address, Address]:
+    """Return the connection's own address and the client's, as the server tells them.
+
+    uWSGI tells no port of the client, but the connection's descriptor.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and "REMOTE_PORT" not in environ:
+        with suppress(OSError), socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            return connection.getsockname(), connection.getpeername()
+    return (
+        (environ.get("SERVER_NAME", ""), environ.get("SERVER_PORT")),
+        (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")),
+    )
 
 
 def _query_and_identifier(environ: Environ) -> tuple[bytes, bytes | None]:

@@ -70,6 +70,8 @@ fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress")
 async def app(scope, receive, send):
     """Serve one of them, and tell which worker did."""
     if scope["type"] != "http":
+        # A worker of hypercorn on trio needs somebody to answer to its start.
+        await APPS["starlette"](scope, receive, send)
         return
 
     async def send_with_worker(message):

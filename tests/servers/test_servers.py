@@ -25,6 +25,7 @@ DOWNLOAD_SIZE = 16 << 20
 SERVERS = {
     "uvicorn": "uvicorn --port {port} --workers 4 asgi_apps:app",
     "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers 4 asgi_apps:app",
+    "hypercorn-trio": "hypercorn --bind 127.0.0.1:{port} --workers 4 -k trio asgi_apps:app",
     "granian-asgi": "granian --port {port} --workers 4 --interface asgi asgi_apps:app",
     "daphne": "daphne --fd {fd} asgi_apps:app",
     "gunicorn-uvicorn": (
@@ -32,6 +33,11 @@ SERVERS = {
     ),
     "gunicorn-sync": "gunicorn --bind 127.0.0.1:{port} -w 4 wsgi_apps:app",
     "gunicorn-gthread": "gunicorn --bind 127.0.0.1:{port} -w 4 --threads 4 wsgi_apps:app",
+    "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} -w 4 -k gevent wsgi_apps:app",
+    "uwsgi": (
+        "uwsgi --http-socket 127.0.0.1:{port} -p 2 --threads 2 --disable-logging -w wsgi_apps:app"
+    ),
+    "cheroot": "cheroot --bind 127.0.0.1:{port} --threads 4 wsgi_apps:app",
     "granian-wsgi": "granian --port {port} --workers 4 --interface wsgi wsgi_apps:app",
     "waitress": "waitress-serve --listen 127.0.0.1:{port} --threads 4 wsgi_apps:app",
 }
@@ -45,6 +51,8 @@ FRAMEWORKS = {
     "asgi_apps:app": ("plain", "starlette", "fastapi", "django"),
     "wsgi_apps:app": ("plain", "flask", "django"),
 }
+#: Django's handler runs on asyncio alone.
+UNABLE = {"hypercorn-trio": {"django"}}
 FORMS = {"fastapi", "flask", "django"}
 BOUNDARY = "----boundary"
 #: What stands before and after the file in a form, and the form's media type.
@@ -202,8 +210,9 @@ def check_download(origin, tells_addresses):
             assert stalled["state"] == "running"
             assert stalled["sent"] < 1 << 20
         tail = b""
-        while not tail.endswith(b"\r\n0\r\n\r\n"):
-            tail = tail[-10:] + client.recv(1 << 20)
+        # The end is a last chunk, or that of the connection.
+        while not tail.endswith(b"\r\n0\r\n\r\n") and (data := client.recv(1 << 20)):
+            tail = tail[-10:] + data
         done = poller.ask_until(lambda answer: answer["state"] == "done")
         assert done["sent"] == done["response_size"] > DOWNLOAD_SIZE
         poller.check()
@@ -228,7 +237,7 @@ def check_clients_that_leave(origin, buffering):
 def test_every_framework(server, tmp_path):
     command = SERVERS[server].split()[-1]
     with serve(server, tmp_path) as origin:
-        for framework in FRAMEWORKS[command]:
+        for framework in set(FRAMEWORKS[command]) - UNABLE.get(server, set()):
             last, size = upload(origin, framework, server in BUFFERING, http2=False)
             response_size = len(str(FILE_SIZE))
             assert last == {
