@@ -1,7 +1,7 @@
-"""The middlewares: the same server with and without them, in turns.
+"""The middlewares: the same server bare, behind one that only counts bytes, and behind ours.
 
-Ratios compare the two runs of one round; what is printed is the median of the rounds. Where the
-machine has other work, the ratio by the server's own processor time is the steadier one.
+They take turns. Ratios compare the runs of one round; what is printed is the median of the rounds.
+Where the machine has other work, the ratio by the server's own processor time is the steadier one.
 
     python bench/middleware.py --rounds 5 --seconds 1 --size 1000
 """
@@ -29,6 +29,7 @@ from gateway import compile_program
 from servers import end, free_port, wait_until_it_listens
 
 HERE = Path(__file__).parent
+KINDS = ("bare", "counted", "with")
 CONNECTIONS = 16
 
 #: glibc gives large blocks back to the system, or keeps them, by what came before: uploads to one
@@ -103,7 +104,7 @@ def take_turns(load: Path, servers: list[tuple[int, int]], command: str, turn: i
 
 
 def compare(load: Path, options: argparse.Namespace) -> None:
-    """Measure every server with and without, in turns, and print the ratios."""
+    """Measure every server of each kind, in turns, and print the ratios."""
     values = {
         "bytes": int(options.size * 1e6),
         "seconds": options.seconds,
@@ -112,9 +113,8 @@ def compare(load: Path, options: argparse.Namespace) -> None:
     for name in options.servers:
         with ExitStack() as running:
             directory = running.enter_context(tempfile.TemporaryDirectory())
-            kinds = ("bare", "with")
             servers = [
-                running.enter_context(serving(name, f"{name}_{kind}", directory)) for kind in kinds
+                running.enter_context(serving(name, f"{name}_{kind}", directory)) for kind in KINDS
             ]
             for measurement, (able, aim, arguments) in MEASUREMENTS.items():
                 if name in able.split():
@@ -124,17 +124,18 @@ def compare(load: Path, options: argparse.Namespace) -> None:
                         for turn in range(options.rounds + 1)
                     ]
                     say(name, measurement, aim, rounds[1:])  # the first one warms up
-            memories = [processes.memory(pid) / 1e6 for _, pid in servers]
-            print(f"{name:<8} {'memory afterwards':<20} {memories[0]:.0f} MB, {memories[1]:.0f} MB")
+            memories = ", ".join(f"{processes.memory(pid) / 1e6:.0f} MB" for _, pid in servers)
+            print(f"{name:<8} {'memory afterwards':<20} {memories}")
 
 
 def say(name: str, measurement: str, aim: float, rounds: list[list[Speed]]) -> None:
-    rate = median(there.rate / bare.rate for bare, there in rounds)
-    thrift = median(there.thrift / bare.thrift for bare, there in rounds)
-    without = median(bare.rate for bare, _ in rounds)
+    """Print what the other kinds of a server reach of the bare one's speed."""
+    without = median(bare.rate for bare, *_ in rounds)
+    counted, there = (median(each[kind].rate / each[0].rate for each in rounds) for kind in (1, 2))
+    thrift = median(each[2].thrift / each[0].thrift for each in rounds)
     print(
-        f"{name:<8} {measurement:<20} {rate:.3f} of without (aim {aim}), {without:,.0f} a second;"
-        f" by processor time {thrift:.3f}",
+        f"{name:<8} {measurement:<20} {there:.3f} of without (aim {aim}, counting alone"
+        f" {counted:.3f}), {without:,.0f} a second; by processor time {thrift:.3f}",
         flush=True,
     )
 

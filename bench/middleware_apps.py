@@ -1,4 +1,4 @@
-"""The apps that bench/middleware.py serves, each bare and behind the middleware."""
+"""The apps that bench/middleware.py serves: bare, behind one that only counts, and behind ours."""
 
 from fastapi import FastAPI, Request
 
@@ -46,6 +46,60 @@ async def answer(request: Request) -> dict[str, int]:
     """Answer with the size of what was sent."""
     return {"size": len(await request.body())}
 
+
+class CountedAsgi:
+    """The least that counting takes: every request and response is wrapped, and nothing is kept."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        """Serve a request."""
+        moved = 0
+
+        async def counted_receive():
+            nonlocal moved
+            message = await receive()
+            moved += len(message.get("body", b""))
+            return message
+
+        async def counted_send(message):
+            nonlocal moved
+            moved += len(message.get("body", b""))
+            await send(message)
+
+        await self.app(scope, counted_receive, counted_send)
+
+
+class CountedInput:
+    """A request body, and how many bytes have moved."""
+
+    def __init__(self, body):
+        self.body = body
+        self.moved = 0
+
+    def read(self, *size):
+        """Read as the server's own does."""
+        data = self.body.read(*size)
+        self.moved += len(data)
+        return data
+
+
+def counted_wsgi(app):
+    """Return the same for WSGI."""
+
+    def serve(environ, start_response):
+        counted = environ["wsgi.input"] = CountedInput(environ["wsgi.input"])
+        for chunk in app(environ, start_response):
+            counted.moved += len(chunk)
+            yield chunk
+
+    return serve
+
+
+asgi_counted = CountedAsgi(asgi_bare)
+fastapi_counted = CountedAsgi(fastapi_bare)
+wsgi_counted = counted_wsgi(wsgi_bare)
 
 asgi_with = asgi.ProgressMiddleware(asgi_bare, methods=METHODS)
 fastapi_with = asgi.ProgressMiddleware(fastapi_bare, methods=METHODS)
