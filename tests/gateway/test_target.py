@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.gateway.target import is_host, remove_dot_segments, split_target
+from mod_progress.gateway.target import is_host, remove_dot_segments, split_target, split_url
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,19 @@ def test_hosts(host: bytes) -> None:
 @pytest.mark.parametrize("host", [b"", b":1", b"a b", b"[]", b"[1]", b"[::1", b"a@b", b"%4", b"a/"])
 def test_what_is_no_host(host: bytes) -> None:
     assert not is_host(host)
+
+
+@pytest.mark.parametrize(
+    ("target", "split"),
+    [
+        (b"http://host", (b"host", b"")),
+        (b"HTTPS://host:1/path?query", (b"host:1", b"/path?query")),
+        (b"http://host?query", (b"host", b"?query")),
+        (b"http:///path", (b"", b"/path")),
+        (b"/path", None),
+        (b"ftp://host/", None),
+        (b"*", None),
+    ],
+)
+def test_urls(target: bytes, split: tuple[bytes, bytes] | None) -> None:
+    assert split_url(target) == split

@@ -10,15 +10,13 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from mod_progress.gateway.body import Body, ChunkedBody
-from mod_progress.gateway.exchange import NOT_FOUND, TEXT, Exchange
+from mod_progress.gateway.exchange import NOT_FOUND, Exchange, refusal_response
 from mod_progress.gateway.message import (
     HEAD_END,
     Refusal,
     RequestHead,
     check_incomplete,
     parse_request,
-    reason_phrase,
-    response_head,
 )
 from mod_progress.gateway.patience import Patience
 from mod_progress.gateway.poll import Poll
@@ -384,14 +382,6 @@ class Connection(Stream):
         """Our address; ("", -1) on a Unix socket."""
         return _address(self.transport.get_extra_info("sockname"))
 
-    @property
-    def authority(self) -> bytes:
-        """The address that the client reached us by, as a Host names one."""
-        address, port = self.local
-        if not address:
-            return b"localhost"  # a Unix socket
-        return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
-
     # The end of the worker.
 
     def wind_down(self, idle_too: bool) -> None:
@@ -400,13 +390,6 @@ class Connection(Stream):
         idle = self._exchange is None and self._lingering is None and not self.buffer
         if idle and idle_too and not self.unread:
             self.close()
-
-
-def refusal_response(refusal: Refusal, date: bytes) -> bytes:
-    """Serialise the answer to what is no request: its connection closes."""
-    body = b"%d %b\n" % (refusal.status, reason_phrase(refusal.status))
-    framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
-    return response_head(refusal.status, (date, TEXT, framing)) + body
 
 
 def _address(address: object) -> tuple[str, int]:

@@ -222,3 +222,10 @@ class _NotFound:
 
 
 NOT_FOUND: Handler = _NotFound()
+
+
+def refusal_response(refusal: Refusal, date: bytes) -> bytes:
+    """Serialise the answer to what is no request: its connection closes."""
+    body = b"%d %b\n" % (refusal.status, reason_phrase(refusal.status))
+    framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
+    return response_head(refusal.status, (date, TEXT, framing)) + body

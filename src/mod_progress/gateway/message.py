@@ -13,7 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from mod_progress.gateway.limits import HeadLimits
-from mod_progress.gateway.target import is_host, split_target
+from mod_progress.gateway.target import is_host, split_target, split_url
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -45,7 +45,6 @@ _FIRST_WORD = re.compile(_METHOD + rb"|[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+\Z|\r\Z"
 #: another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])").search
 
-_ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
 _CODING = re.compile(_TOKEN).fullmatch
 
 #: 18 digits hold every size below an exabyte and never overflow 64 bits.
@@ -209,14 +208,14 @@ class RequestHead:
             raise Refusal(405, "CONNECT is not served here")
         if target.startswith(b"/"):
             return target, self.shared.host
-        absolute = _ABSOLUTE(target)
-        if absolute is not None:
-            if not is_host(absolute[1]):
+        url = split_url(target)
+        if url is not None:
+            host, rest = url
+            if not is_host(host):
                 raise Refusal(400, "the target's host is not a valid host")
-            if absolute[2] is None and self.method == "OPTIONS":
-                return b"*", absolute[1]  # RFC 9112, section 3.2.4
-            path = absolute[2] or b"/"
-            return (path if path.startswith(b"/") else b"/" + path), absolute[1]
+            if not rest and self.method == "OPTIONS":
+                return b"*", host  # RFC 9112, section 3.2.4
+            return (rest if rest.startswith(b"/") else b"/" + rest), host
         if target == b"*" and self.method == "OPTIONS":
             return target, self.shared.host
         raise Refusal(400, "the request target is neither a path nor a URL")
@@ -360,10 +359,7 @@ def _split_fields(fields: bytes, limits: HeadLimits) -> Fields:
 
 
 def _by_name(fields: Fields) -> dict[bytes, bytes]:
-    named: dict[bytes, bytes] = {}
-    for name, value in fields:
-        named.setdefault(name.lower(), value)
-    return named
+    return {name.lower(): value for name, value in reversed(fields)}  # the first of a name stays
 
 
 def _elements(values: Iterable[bytes]) -> list[bytes]:

@@ -52,7 +52,7 @@ def onward_head(request: RequestHead, connection: Connection, size: int | None =
 
 
 def _serialise(request: RequestHead, connection: Connection, size: int | None) -> bytes:
-    host = request.host or connection.authority
+    host = request.host or _authority(*connection.local)
     if connection.trusted:
         fields = _front_proxy_fields(request, connection, host)
     else:
@@ -65,6 +65,13 @@ def _serialise(request: RequestHead, connection: Connection, size: int | None) -
         request.target,
         (b"Host: %b\r\n" % host, fields, framing, VIA[request.minor]),
     )
+
+
+def _authority(address: str, port: int) -> bytes:
+    """Return our address as a Host names one: that by which the client reached us."""
+    if not address:
+        return b"localhost"  # a Unix socket
+    return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
 
 
 def _forwarded_lines(connection: Connection, host: bytes) -> bytes:

@@ -11,6 +11,8 @@ _HOST = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 ).fullmatch
 
+_URL = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
+
 
 def is_host(host: bytes) -> bool:
     """Whether this is a host, and perhaps a port, as a Host field has it."""
@@ -22,6 +24,12 @@ def is_host(host: bytes) -> bool:
     except AddressValueError:
         return False
     return True
+
+
+def split_url(target: bytes) -> tuple[bytes, bytes] | None:
+    """Return the host, unchecked, and all that follows it; None where this is no URL."""
+    match = _URL(target)
+    return None if match is None else (match[1], match[2] or b"")
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.body import Body, Count, FileBody
 from mod_progress.gateway.disk import write
+from mod_progress.gateway.pipes import pipes
 from mod_progress.gateway.stream import Bypass, Cut, Slow, Stream
 
 HAVE_SPLICE = hasattr(os, "splice")
 HAVE_SENDFILE = hasattr(os, "sendfile")
 
-#: Bytes that a pipe is asked to hold. The kernel may give less (/proc/sys/fs/pipe-max-size).
-_PIPE_SIZE = 1024 * 1024
-
 #: Bytes that one system call moves at most. Measured: uploads are a fifth faster than by pieces of
-#: 1 MiB, or of 256 KiB, or with a pipe that holds no more than that.
+#: 1 MiB, or of 256 KiB, or with a pipe that holds no more than a piece.
 _PIECE = 512 * 1024
 
 #: Bytes moved before the loop gets its turn, so that a fast transfer does not starve a show.
@@ -28,39 +24,6 @@ _TURN = 4 * 1024 * 1024
 
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
 _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
-
-
-class Pipes:
-    """Pipes to borrow. One is held only while bytes are inside.
-
-    So ten thousand slow transfers need few, and the per-user limit of pipe pages
-    (/proc/sys/fs/pipe-user-pages-soft) is not reached.
-    """
-
-    _KEPT = 64
-
-    def __init__(self) -> None:
-        self._idle: list[tuple[int, int]] = []
-
-    def borrow(self) -> tuple[int, int]:
-        """Return the reading and the writing end of an empty pipe."""
-        if self._idle:
-            return self._idle.pop()
-        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        with suppress(OSError):  # over the user's limit: the size that the kernel gave will do
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        return reader, writer
-
-    def give_back(self, pipe: tuple[int, int], empty: bool = True) -> None:
-        """Take a pipe back; one that is not empty holds a cut body and is closed."""
-        if empty and len(self._idle) < self._KEPT:
-            self._idle.append(pipe)
-        else:
-            os.close(pipe[0])
-            os.close(pipe[1])
-
-
-_pipes = Pipes()
 
 
 class _Side:
@@ -292,7 +255,7 @@ class _FromSocket(Transit):
     def _fill(self) -> None:
         body = self._body
         if self._pipe is None:
-            self._pipe = _pipes.borrow()
+            self._pipe = pipes.borrow()
         most = min(body.remaining, _PIECE)
         size = os.splice(self._source.descriptor, self._pipe[1], most, flags=_FLAGS)
         if not size:
@@ -306,7 +269,7 @@ class _FromSocket(Transit):
         """Go on when ``side`` is ready; the pipe goes back if nothing is inside, or at the end."""
         super()._wait_for(side)
         if self._pipe is not None and (side is None or not self._inside):
-            _pipes.give_back(self._pipe, empty=not self._inside)
+            pipes.give_back(self._pipe, empty=not self._inside)
             self._pipe = None
 
 
