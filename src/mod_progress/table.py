@@ -1,8 +1,8 @@
 """The lookup table of this process: id -> Transfer while it runs, id -> its last Snapshot after.
 
 Every operation costs O(1), however many entries there are. Nothing scans and nothing needs a
-timer: finished entries leave in the order in which they came, a few with each operation, and a
-lookup never believes one whose time is over.
+timer: finished entries leave in the order in which they came, a few with each new one, and a lookup
+never believes one whose time is over. Nor does a lookup wait for a lock.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mod_progress.transfer import UNKNOWN, Snapshot, Transfer
 #: How many entries the table holds, running and finished, where nobody says otherwise.
 DEFAULT_CAPACITY = 100_000
 
-#: How many expired entries one operation may drop: more than the one it may add, so that the
-#: backlog shrinks, and few enough that no show waits for it (0.4 microseconds an entry).
+#: How many expired entries a new one may drop: more than the one, so that the backlog shrinks, and
+#: few enough that no request waits for it (0.4 microseconds an entry).
 SWEEP = 4
 
 
@@ -51,22 +51,24 @@ class LookupTable:
         with self._lock:
             self._sweep()
             running, finished = self._running, self._finished
-            finished.pop(identifier, None)
-            if len(running) + len(finished) >= self.capacity and identifier not in running:
+            known = identifier in running or identifier in finished
+            if not known and len(running) + len(finished) >= self.capacity:
                 if not finished:
                     return None
                 finished.popitem(last=False)
             transfer = running[identifier] = Transfer(identifier, request_size, self._finish)
+            finished.pop(identifier, None)
             return transfer
 
     def find(self, identifier: str) -> Transfer | None:
         """Return the transfer that has the id, running or finished; None where there is none."""
-        transfer = self._running.get(identifier)
+        running = self._running
+        transfer = running.get(identifier)
         if transfer is not None:
             return transfer
-        with self._lock:
-            self._sweep()
-            transfer = self._running.get(identifier) or self._finished.get(identifier)
+        # Whoever moves an entry sets the new one before it takes the old one away: so what is not
+        # found in the second place may only just have come back into the first.
+        transfer = self._finished.get(identifier) or running.get(identifier)
         return transfer if transfer is not None and transfer.expires > self._clock() else None
 
     def lookup(self, identifier: str) -> Snapshot:

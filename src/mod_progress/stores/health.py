@@ -36,7 +36,7 @@ class Health:
 
     def worked(self, *uses: str) -> None:
         """Note that these did what they should."""
-        if self._failing.isdisjoint(uses):
+        if not self._failing:
             return
         with self._lock:
             self._failing.difference_update(uses)
