@@ -7,11 +7,13 @@ Requests only hand it transfers; it takes the snapshots itself.
 from __future__ import annotations
 
 import atexit
+import logging
 import sys
 import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
+from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
@@ -19,6 +21,11 @@ from mod_progress.stores import LEASE, PATIENCE, Store, StoreBusy, StoreError, U
 from mod_progress.stores.fork import renew_after_fork
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
+
+logger = logging.getLogger("mod_progress")
+
+#: As it was when the locks and queues of this module were chosen.
+_SLEEP = time.sleep
 
 #: Seconds from one look at the running transfers to the next: a show elsewhere must be at most
 #: 0.25 behind.
@@ -195,6 +202,7 @@ class Publisher:
         with self._starting:
             if self._thread is not None:
                 return
+            _warn_of_late_patching()
             thread = threading.Thread(target=self._run, name="mod_progress publisher", daemon=True)
             self._thread = thread
             try:
@@ -354,6 +362,16 @@ class Publisher:
             self._publish(batch, now)
         self._running.clear()
         self._ended.clear()
+
+
+@cache
+def _warn_of_late_patching() -> None:
+    """Say once what is wrong where gevent made threads out of what blocks them all."""
+    if time.sleep is not _SLEEP:
+        logger.warning(
+            "gevent patched this process after mod_progress was imported, so that requests wait for"
+            " the thread that publishes transfers: patch first"
+        )
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
