@@ -37,6 +37,8 @@ class LookupTable:
         self.ttl = ttl
         self.capacity = capacity
         self._clock = clock
+        # Bound once: each transfer holds it for as long as it is readable.
+        self._settled = self._finish
         self.after_fork()
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class LookupTable:
                 if not finished:
                     return None
                 finished.popitem(last=False)
-            transfer = running[identifier] = Transfer(identifier, request_size, self._finish)
+            transfer = running[identifier] = Transfer(identifier, request_size, self._settled)
             finished.pop(identifier, None)
             return transfer
 
