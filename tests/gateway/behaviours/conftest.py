@@ -1,44 +1,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from backend import Backend
-from running import Gateway, eventually
-from wire import Client
+from backend import Backend, Peer, answer_each
+from fronts import Front, Limited, start
 
 from mod_progress.gateway import relay
-from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
-from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.upstream import Upstream
-
-
-class Front(NamedTuple):
-    """A gateway in front of a backend; /own it answers itself."""
-
-    gateway: Gateway
-    backend: Backend
-
-    def connect(self, receive_buffer: int = 0) -> Client:
-        return Client(self.gateway.port, receive_buffer, encrypted=self.gateway.tls is not None)
-
-    def await_reset(self) -> None:
-        """Wait until the gateway has reset every connection that it sent something on."""
-        eventually(lambda: {peer.ending for peer in self.backend.peers if peer.raw} == {"reset"})
-
-
-def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) -> Gateway:
-    """Start a gateway that lets the backend answer everything but /own."""
-    action = Sequence(
-        (
-            If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own\n")),
-            Proxy(Upstream(backend.address)),
-        )
-    )
-    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)), tls)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +30,18 @@ def front(shared_front: Front) -> Front:
     """Return the module's gateway, and its backend as if it were new."""
     shared_front.backend.begin()
     return shared_front
+
+
+@pytest.fixture
+def limited() -> Iterator[Limited]:
+    """Start a gateway with limits, and a backend behind it."""
+    with ExitStack() as cleanup:
+
+        def begin(script: Callable[[Peer], None] = answer_each, **limits: float) -> Front:
+            backend = Backend(script)
+            cleanup.callback(backend.close)
+            gateway = start(backend, **limits)
+            cleanup.callback(gateway.stop)
+            return Front(gateway, backend)
+
+        yield begin

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from backend import Peer, Script, answer_each
-from conftest import Front
+from fronts import Front
 from running import PATIENCE, eventually
 from wire import Cut
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from backend import Peer, Script, answer_each
-from conftest import Front
+from fronts import Front
 from running import PATIENCE, eventually
 from wire import FEEDS, TRAILING, Client
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 import pytest
-from conftest import Front
+from fronts import Front
 from running import Gateway
 from wire import FEEDS
 

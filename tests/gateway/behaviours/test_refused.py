@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Front
+from fronts import Front
 from wire import FEEDS
 
 _HOST = b"Host: a\r\n"

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from backend import Peer
 from bodies import SIZE, send_body
-from conftest import Front
+from fronts import Front
 from running import PATIENCE, eventually
 
 pytestmark = pytest.mark.parametrize("shared_front", ["encrypted"], indirect=True)

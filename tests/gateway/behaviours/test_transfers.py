@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from backend import Peer
 from bodies import ENDLESS, PIECE, SIZE, fill, pour, send_body, until_gone
-from conftest import Front
+from fronts import Front
 from running import PATIENCE, Gateway, eventually
 from wire import Cut
 

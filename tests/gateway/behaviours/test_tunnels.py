@@ -7,7 +7,7 @@ import threading
 import pytest
 from backend import Peer
 from bodies import PIECE, SIZE, fill, send_body, until_gone
-from conftest import Front
+from fronts import Front
 from running import PATIENCE, eventually
 
 pytestmark = pytest.mark.parametrize("shared_front", ["spliced", "copied"], indirect=True)

@@ -1,0 +1,45 @@
+"""A gateway in front of a backend, as the tests of its behaviours talk to it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import NamedTuple
+
+from backend import Backend
+from running import Gateway, eventually
+from wire import Client
+
+from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
+from mod_progress.gateway.limits import Limits
+from mod_progress.gateway.site import Site
+from mod_progress.gateway.upstream import Upstream
+
+
+class Front(NamedTuple):
+    """A gateway in front of a backend; /own it answers itself."""
+
+    gateway: Gateway
+    backend: Backend
+
+    def connect(self, receive_buffer: int = 0) -> Client:
+        return Client(self.gateway.port, receive_buffer, encrypted=self.gateway.tls is not None)
+
+    def await_reset(self) -> None:
+        """Wait until the gateway has reset every connection that it sent something on."""
+        eventually(lambda: {peer.ending for peer in self.backend.peers if peer.raw} == {"reset"})
+
+
+def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) -> Gateway:
+    """Start a gateway that lets the backend answer everything but /own."""
+    action = Sequence(
+        (
+            If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own\n")),
+            Proxy(Upstream(backend.address)),
+        )
+    )
+    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)), tls)  # type: ignore[arg-type]
+
+
+#: Starts one with these limits, and a backend that follows a script behind it.
+Limited = Callable[..., Front]
