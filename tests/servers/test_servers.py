@@ -35,7 +35,8 @@ SERVERS = {
     "gunicorn-gthread": "gunicorn --bind 127.0.0.1:{port} -w 4 --threads 4 wsgi_apps:app",
     "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} -w 4 -k gevent wsgi_apps:app",
     "uwsgi": (
-        "uwsgi --http-socket 127.0.0.1:{port} -p 2 --threads 2 --disable-logging -w wsgi_apps:app"
+        "uwsgi --http-socket 127.0.0.1:{port} --master --die-on-term --processes 2 --threads 2"
+        " --disable-logging --module wsgi_apps:app"
     ),
     "cheroot": "cheroot --bind 127.0.0.1:{port} --threads 4 wsgi_apps:app",
     "granian-wsgi": "granian --port {port} --workers 4 --interface wsgi wsgi_apps:app",
@@ -92,14 +93,14 @@ def serve(name, directory):
 
 
 def stop(process):
-    """End a server and whatever it started."""
+    """End a server, and whatever it started and leaves behind."""
     process.terminate()
     try:
         process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        raise
 
 
 def wait_for_workers(origin):
