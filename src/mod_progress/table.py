@@ -1,4 +1,4 @@
-"""The lookup table of this process: id -> Transfer while it runs, id -> its last Snapshot after.
+"""The lookup table of this process: id -> Transfer, while it runs and for its ttl after.
 
 Every operation costs O(1), however many entries there are. Nothing scans and nothing needs a
 timer: finished entries leave in the order in which they came, a few with each new one, and a lookup

@@ -15,6 +15,15 @@ from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.site import Site
 from mod_progress.gateway.upstream import Upstream
 
+# Requests to it; the body is left to whoever sends one.
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+OWN = b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n"
+SIZED = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+#: Seconds of a limit: short enough for a test, long enough for a busy machine.
+SHORT = 0.25
+
 
 class Front(NamedTuple):
     """A gateway in front of a backend; /own it answers itself."""

@@ -259,11 +259,15 @@ def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker
         eventually(lambda: not mine._publisher._running)
 
 
-GEVENT_IS_LATE = """
+IMPORT = """
 from mod_progress.stores.local import LocalStore
 from mod_progress.tracker import Tracker
+"""
+PATCH = """
 from gevent import monkey
 monkey.patch_all()
+"""
+TRACK = """
 tracker = Tracker(None, LocalStore("gevent"))
 for identifier in b"ab":
     tracker.track("POST", b"X-Progress-ID=%d" % identifier, None, 0)
@@ -272,8 +276,7 @@ for identifier in b"ab":
 
 @pytest.mark.parametrize("late", [True, False])
 def test_patching_too_late_is_said_once(late: bool) -> None:
-    lines = GEVENT_IS_LATE.splitlines()
-    code = "\n".join(lines if late else [*lines[3:5], *lines[1:3], *lines[5:]])
+    code = IMPORT + PATCH + TRACK if late else PATCH + IMPORT + TRACK
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr.count("patch first") == late
     assert done.returncode == 0

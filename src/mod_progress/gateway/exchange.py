@@ -144,8 +144,7 @@ class Exchange:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer that the request cannot be served, in words."""
-        phrase = reason_phrase(refusal.status)
-        self.respond(refusal.status, b"%d %b\n" % (refusal.status, phrase), TEXT)
+        self.respond(refusal.status, _in_words(refusal.status), TEXT)
 
     def start(
         self,
@@ -226,6 +225,10 @@ NOT_FOUND: Handler = _NotFound()
 
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
     """Serialise the answer to what is no request: its connection closes."""
-    body = b"%d %b\n" % (refusal.status, reason_phrase(refusal.status))
+    body = _in_words(refusal.status)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
     return response_head(refusal.status, (date, TEXT, framing)) + body
+
+
+def _in_words(status: int) -> bytes:
+    return b"%d %b\n" % (status, reason_phrase(status))

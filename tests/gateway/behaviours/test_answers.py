@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import pytest
 from backend import Peer, Script, answer_each
-from fronts import Front
+from fronts import GET, Front
 from running import PATIENCE, eventually
 from wire import Cut
 
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_10 = b"GET /x HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from backend import Peer
-from fronts import Limited
+from fronts import CHUNKED, GET, OWN, SHORT, SIZED, Limited
 from running import PATIENCE, Gateway, eventually
 from wire import Client
 
@@ -16,14 +16,6 @@ from mod_progress.gateway.actions import Proxy
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.site import Site
 from mod_progress.gateway.upstream import Upstream
-
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-OWN = b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n"
-SIZED = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
-CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-#: Seconds: short enough for a test, long enough for a busy machine.
-SHORT = 0.25
 
 
 def test_a_backend_has_its_time_to_be_connected() -> None:

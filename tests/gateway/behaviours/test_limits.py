@@ -10,17 +10,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from backend import Peer, answer_each
-from fronts import Front, Limited
+from fronts import CHUNKED, GET, OWN, SHORT, SIZED, Front, Limited
 from running import PATIENCE, Gateway, eventually
 from wire import Client
-
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-OWN = b"GET /own HTTP/1.1\r\nHost: a\r\n\r\n"
-SIZED = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
-CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-#: Seconds: short enough for a test, long enough for a busy machine.
-SHORT = 0.25
 
 
 def drip(client: Client, data: bytes) -> None:
