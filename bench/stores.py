@@ -20,10 +20,10 @@ from statistics import median
 from measurements import SHOW, requests, slow_uploads, wait_until_shown
 
 from gateway import surroundings
-from mod_progress.stores import Store, Update
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.contract import Store, Update
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
-from mod_progress.stores.redis import RedisStore
+from mod_progress.stores.redis.store import RedisStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State
 from servers import running

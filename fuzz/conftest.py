@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,9 +17,6 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 settings.register_profile("fuzz", max_examples=1000, deadline=None)
 if SECONDS:
     settings.load_profile("fuzz")
-
-# The gateway, the backend and the client of the tests.
-sys.path.append(str(Path(__file__).parent.parent / "tests" / "gateway"))
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:

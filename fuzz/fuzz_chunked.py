@@ -9,8 +9,8 @@ import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.gateway.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
-from mod_progress.gateway.message import Refusal
+from mod_progress.gateway.http.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
+from mod_progress.gateway.http.heads import Refusal
 
 sizes = st.sampled_from([b"%x", b"%X", b"0%x", b"00000%X"])
 extensions = st.sampled_from([b"", b";a", b";a=b", b';a="b;\\"c"', b";a;b=c"])

@@ -7,16 +7,18 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
-from backend import Backend
 from hypothesis import given
 from hypothesis import strategies as st
-from running import Gateway
-from wire import Client
+from tests.gateway.backend import Backend
+from tests.gateway.running import Gateway
+from tests.gateway.wire import Client
 
-from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
+from mod_progress.gateway.actions.answers import Respond
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.pool import Upstream
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.server.site import Site
 
 
 class Front(NamedTuple):
@@ -28,7 +30,7 @@ class Front(NamedTuple):
 def front() -> Iterator[Front]:
     backend = Backend()
     own = If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own"))
-    action = Sequence((own, Proxy(Upstream(backend.address))))
+    action = ActionList((own, Proxy(Upstream(backend.address))))
     gateway = Gateway(Site(action=action, limits=Limits(drain_time=0.1)))
     yield Front(gateway, backend)
     gateway.stop()

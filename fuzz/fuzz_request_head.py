@@ -8,15 +8,10 @@ import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mod_progress.gateway.backends.forwarding import end_to_end
+from mod_progress.gateway.http.heads import Refusal, request_head
+from mod_progress.gateway.http.request import RequestHead, check_incomplete, parse_request
 from mod_progress.gateway.limits import HeadLimits
-from mod_progress.gateway.message import (
-    Refusal,
-    RequestHead,
-    check_incomplete,
-    parse_request,
-    request_head,
-)
-from mod_progress.gateway.onward import end_to_end
 
 LIMITS = HeadLimits()
 

@@ -6,14 +6,13 @@ from fuzz_request_head import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.gateway.limits import HeadLimits
-from mod_progress.gateway.message import (
-    Refusal,
+from mod_progress.gateway.http.heads import Refusal, response_head
+from mod_progress.gateway.http.response import (
     ResponseHead,
     check_incomplete_response,
     parse_response,
-    response_head,
 )
+from mod_progress.gateway.limits import HeadLimits
 
 LIMITS = HeadLimits()
 

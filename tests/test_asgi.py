@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Mount, Route
 
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.front import TRACKED
+from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
 from mod_progress.stores.memory import MemoryStore
 

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from connections import Connection, wait_until
 from mod_progress.delivery import INTERVAL, follow_transfer
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
+from tests.connections import Connection, wait_until
 
 SIZE = 1 << 20
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Serving
-from store_servers import RedisServer
 
-import fleet_load
-from fleet_load import RESPONSE, Notes, Poll, Upload
-from namespaces import Namespace, cable, namespace
+from tests import fleet_load
+from tests.fleet_load import RESPONSE, Notes, Poll, Upload
+from tests.gateway.serving import Serving
+from tests.namespaces import Namespace, cable, namespace
+from tests.stores.store_servers import RedisServer
 
 GATEWAYS = 3
 POLLS = 10_000

@@ -3,9 +3,9 @@ import os
 
 import pytest
 
-from connections import Connection, wait_until
 from mod_progress import sock_diag
 from mod_progress.sock_diag import EVERYTHING, Deaths, Progress
+from tests.connections import Connection, wait_until
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from clock import Clock
 from mod_progress.table import SWEEP, LookupTable
 from mod_progress.transfer import State, Transfer
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from mod_progress.formats import FORMATS
 from mod_progress.options import Options
+from mod_progress.show.formats import FORMATS
 from mod_progress.tracker import Answer, Tracker
 
 QUERY = b"X-Progress-ID=a"

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask, request, send_file
 from werkzeug.test import Client
 
-from mod_progress.front import TRACKED
+from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.wsgi import ProgressMiddleware

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mod_progress.delivery import follow_transfer
-from mod_progress.front import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.identifier import PARAMETER
+from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.options import Options
-from mod_progress.stores import Store
+from mod_progress.stores.contract import Store
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
 

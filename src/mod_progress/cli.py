@@ -16,12 +16,12 @@ from mod_progress.config import InvalidConfig
 from mod_progress.config import check as check_config
 from mod_progress.config import load as load_config
 from mod_progress.doctor import main as examine
-from mod_progress.gateway import preset
-from mod_progress.gateway.actions import Action
-from mod_progress.gateway.listening import ListenError
-from mod_progress.gateway.site import AccessLog, Listener, Site, Tls
-from mod_progress.gateway.supervisor import ReloadError, Supervisor
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.server import preset
+from mod_progress.gateway.server.listening import ListenError
+from mod_progress.gateway.server.site import AccessLog, Listener, Site, Tls
+from mod_progress.gateway.server.supervisor import ReloadError, Supervisor
 from mod_progress.options import OptionError, Options
 from mod_progress.stores import open_store
 

@@ -22,8 +22,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from mod_progress.fork import renew_after_fork
 from mod_progress.sock_diag import Connection, Deaths, Progress
-from mod_progress.stores.fork import renew_after_fork
 from mod_progress.transfer import Transfer
 
 logger = logging.getLogger("mod_progress")

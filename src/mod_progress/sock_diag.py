@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mod_progress.stores.fork import renew_after_fork
+from mod_progress.fork import renew_after_fork
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h
 _AF_NETLINK = 16

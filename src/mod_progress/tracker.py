@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from mod_progress.formats import JSON, Format
+from mod_progress.fork import renew_after_fork
 from mod_progress.identifier import (
     CALLBACK_PARAMETER,
     PARAMETER,
@@ -16,9 +16,9 @@ from mod_progress.identifier import (
     identify,
 )
 from mod_progress.options import Options
-from mod_progress.stores import Store
-from mod_progress.stores.fork import renew_after_fork
-from mod_progress.stores.publisher import Publisher
+from mod_progress.publisher import Publisher
+from mod_progress.show.formats import JSON, Format
+from mod_progress.stores.contract import Store
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 

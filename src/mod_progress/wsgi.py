@@ -13,9 +13,9 @@ from typing import Any
 from wsgiref.util import FileWrapper
 
 from mod_progress.delivery import Address, Delivery, follow_transfer
-from mod_progress.front import BODILESS, TRACKED, Front, Response, Track, parse_size
+from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.options import Options
-from mod_progress.stores import Store
+from mod_progress.stores.contract import Store
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
 

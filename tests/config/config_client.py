@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from mod_progress.gateway.actions import Action
-from mod_progress.gateway.body import Body
-from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.exchange import Action, Exchange
+from mod_progress.gateway.http.heads import Refusal
+from mod_progress.gateway.http.request import parse_request
 from mod_progress.gateway.limits import HeadLimits
-from mod_progress.gateway.message import Refusal, parse_request
+from mod_progress.gateway.streams.body import Body
 from mod_progress.tracker import Tracker
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mod_progress.config import load
-from mod_progress.gateway.site import Site
+from mod_progress.gateway.server.site import Site
 
 
 @pytest.fixture

@@ -1,24 +1,17 @@
 from collections.abc import Callable
 
 import pytest
-from config_client import Client
 
-from mod_progress.formats import FORMATS
-from mod_progress.gateway.actions import (
-    Action,
-    BufferRequestBody,
-    Deny,
-    Docroot,
-    Proxy,
-    Respond,
-    Sequence,
-    SetOptions,
-    Show,
-    Track,
-)
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.static import Index, Static
-from mod_progress.gateway.uploads import StoreUploads
+from mod_progress.gateway.actions.answers import Deny, Respond
+from mod_progress.gateway.actions.flow import ActionList
+from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
+from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
+from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.uploads import StoreUploads
+from mod_progress.gateway.server.site import Site
+from mod_progress.show.formats import FORMATS
+from tests.config.config_client import Client
 
 Load = Callable[[str], Site]
 
@@ -27,7 +20,7 @@ MODULES = 'setup module_load "mod_progress", "mod_access", "mod_proxy", "mod_red
 
 def action_of(site: Site) -> Action:
     """Return the one action of a configuration; behind it comes `static`."""
-    assert isinstance(site.action, Sequence)
+    assert isinstance(site.action, ActionList)
     action, static = site.action.actions
     assert static == Static()
     return action
@@ -72,7 +65,7 @@ def test_an_action(load_text: Load, text: str, action: Action) -> None:
 
 def test_proxies_of_one_address_share_its_connections(load_text: Load) -> None:
     site = load_text(MODULES + 'proxy "a:80"; proxy "unix:/b"; proxy "a:80"; proxy "[::1]:8000";')
-    assert isinstance(site.action, Sequence)
+    assert isinstance(site.action, ActionList)
     first, second, third, fourth, _ = site.action.actions
     assert isinstance(first, Proxy)
     assert isinstance(second, Proxy)
@@ -133,7 +126,7 @@ REQUEST = "GET /dir/old%20page?a=1&b HTTP/1.1\nHost: www.example.com:81\nReferer
 )
 def test_where_a_redirect_leads(load_text: Load, text: str, location: str | None) -> None:
     site = load_text(MODULES + text)
-    assert isinstance(site.action, Sequence)
+    assert isinstance(site.action, ActionList)
     answer = Client().ask(site.action.actions[0], REQUEST)
     seen = answer and (answer.status, answer.fields["Location"], answer.body)
     assert seen == (location and (301, location, ""))

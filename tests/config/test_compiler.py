@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from config_client import Client
 
 from mod_progress import __version__
 from mod_progress.config import check, load
 from mod_progress.config.compiler import DEEPEST_INCLUDE
-from mod_progress.gateway.actions import Docroot, If, Respond, Sequence
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.static import Static
+from mod_progress.gateway.actions.answers import Respond
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.files.static import Docroot, Static
+from mod_progress.gateway.server.site import Site
+from tests.config.config_client import Client
 
 GOOD = Path(__file__).parent / "good"
 UPLOAD = "POST /upload.php?X-Progress-ID=abc HTTP/1.1\nContent-Length: 5"
@@ -22,7 +23,7 @@ Load = Callable[[str], Site]
 
 def texts(site: Site) -> list[str]:
     """Return the texts of all `respond` that stand in a row."""
-    assert isinstance(site.action, Sequence)
+    assert isinstance(site.action, ActionList)
     return [action.body.decode() for action in site.action.actions if isinstance(action, Respond)]
 
 
@@ -62,12 +63,12 @@ def test_the_empty_configuration_serves_files(load_text: Load) -> None:
 
 def test_statements_run_in_order_and_blocks_in_place(load_text: Load) -> None:
     site = load_text('docroot "/a"; x = { respond 201; respond 202; }; x; if req.query { x; }')
-    assert isinstance(site.action, Sequence)
+    assert isinstance(site.action, ActionList)
     docroot, first, second, condition, static = site.action.actions
     assert docroot == Docroot("/a")
     assert (first, second) == (Respond(201), Respond(202))
     assert isinstance(condition, If)
-    assert condition.then == Sequence((Respond(201), Respond(202)))
+    assert condition.then == ActionList((Respond(201), Respond(202)))
     assert static == Static()
 
 

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from config_client import Client
 
 from mod_progress.config.conditions import ConditionCompiler
 from mod_progress.config.errors import Source
@@ -10,8 +9,9 @@ from mod_progress.config.parser import parse
 from mod_progress.config.scope import Scope
 from mod_progress.config.tree import Block, Condition
 from mod_progress.config.values import Actions
-from mod_progress.gateway.conditions import host_name
-from mod_progress.gateway.site import Site
+from mod_progress.gateway.actions.conditions import host_name
+from mod_progress.gateway.server.site import Site
+from tests.config.config_client import Client
 
 UPLOAD = """\
 POST /a/../b%20c/%ff.php?x=1&y=%20 HTTP/1.1

@@ -11,7 +11,7 @@ from mod_progress.config.actions import ACTIONS, OPTIONS
 from mod_progress.config.directives import MODULES
 from mod_progress.config.setups import SETUPS
 from mod_progress.config.values import integer
-from mod_progress.gateway.conditions import VARIABLES
+from mod_progress.gateway.actions.conditions import VARIABLES
 from mod_progress.gateway.limits import Limits
 
 HERE = Path(__file__).parent

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mod_progress.config import check
-from mod_progress.gateway.actions import BufferRequestBody, Sequence
+from mod_progress.gateway.actions.flow import ActionList
+from mod_progress.gateway.backends.actions import BufferRequestBody
+from mod_progress.gateway.files.static import Static
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import AccessLog, Listener, Site, Tls
-from mod_progress.gateway.static import Static
+from mod_progress.gateway.server.site import AccessLog, Listener, Site, Tls
 from mod_progress.options import Options
 
 Load = Callable[[str], Site]
@@ -72,7 +73,7 @@ def test_every_limit_can_be_set(load_text: Load, name: str) -> None:
 
 def test_an_option_of_setup_is_set_before_all_actions(load_text: Load) -> None:
     site = load_text("setup io.buffer_request_body true;")
-    assert site.action == Sequence((BufferRequestBody(True), Static()))
+    assert site.action == ActionList((BufferRequestBody(True), Static()))
 
 
 @pytest.fixture(scope="module")

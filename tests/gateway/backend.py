@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from running import PATIENCE, eventually
+from tests.gateway.running import PATIENCE, eventually
 
 
 class Ended(Exception):

@@ -7,9 +7,9 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 
-from backend import Peer
-from running import PATIENCE
-from wire import Client
+from tests.gateway.backend import Peer
+from tests.gateway.running import PATIENCE
+from tests.gateway.wire import Client
 
 SIZE = 12_000_000
 PIECE = b"0123456789abcdef" * 4096

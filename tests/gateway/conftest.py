@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Gateway
 
-from mod_progress.gateway.actions import Action
+from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.stores import Store
+from mod_progress.gateway.server.site import Site
+from mod_progress.stores.contract import Store
+from tests.gateway.running import Gateway
 
 
 @pytest.fixture

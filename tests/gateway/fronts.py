@@ -6,14 +6,15 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
-from backend import Backend
-from running import Gateway, eventually
-from wire import Client
-
-from mod_progress.gateway.actions import If, Proxy, Respond, Sequence
+from mod_progress.gateway.actions.answers import Respond
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.pool import Upstream
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.server.site import Site
+from tests.gateway.backend import Backend
+from tests.gateway.running import Gateway, eventually
+from tests.gateway.wire import Client
 
 # Requests to it; the body is left to whoever sends one.
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -41,7 +42,7 @@ class Front(NamedTuple):
 
 def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) -> Gateway:
     """Start a gateway that lets the backend answer everything but /own."""
-    action = Sequence(
+    action = ActionList(
         (
             If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own\n")),
             Proxy(Upstream(backend.address)),

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mod_progress.gateway import worker
-from mod_progress.gateway.site import Site
-from mod_progress.stores import Store
+from mod_progress.gateway.server import worker
+from mod_progress.gateway.server.site import Site
+from mod_progress.stores.contract import Store
 from mod_progress.tracker import Tracker
 
 #: Seconds after which a test that waits gives up.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from running import PATIENCE, eventually
+from tests.gateway.running import PATIENCE, eventually
 
 COMMAND = str(Path(sys.executable).with_name("mod-progress"))
 

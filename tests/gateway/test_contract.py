@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from origin import Origin
-from running import Gateway, eventually
 
-from mod_progress.formats import FORMATS
-from mod_progress.gateway.actions import If, Proxy, Sequence, Show, Track
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.tracking import Show, Track
+from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.pool import Upstream
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.gateway.upstream import Upstream
 from mod_progress.options import Options
+from mod_progress.show.formats import FORMATS
+from tests.gateway.origin import Origin
+from tests.gateway.running import Gateway, eventually
 
 RUNNING = (
     '{{"state": "running", "received": {}, "sent": 0, "request_size": {}, "response_size": 0}}'
@@ -47,7 +49,7 @@ def start(
     methods: str = "POST PUT GET HEAD",
     tls: ssl.SSLContext | None = None,
 ) -> Gateway:
-    action: Any = Sequence((Track(), Proxy(Upstream(upstream))))
+    action: Any = ActionList((Track(), Proxy(Upstream(upstream))))
     for name, form in FORMATS.items():
         action = If(at(f"/{name}"), Show(form), action)
     action = If(at("/progress"), Show(), action)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from backend import reset
-from running import PATIENCE
+from tests.gateway.backend import reset
+from tests.gateway.running import PATIENCE
 
 #: How the bytes of a request reach the gateway.
 FEEDS = ("whole", "byte by byte", "with trailing data")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_servers import RedisServer
+
+from tests.stores.store_servers import RedisServer
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from mod_progress.stores import Store
+from mod_progress.stores.contract import Store
 from mod_progress.transfer import Snapshot
 
 

@@ -8,13 +8,13 @@ from concurrent.futures import Future
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_servers import RedisServer, eventually, look
 
-from mod_progress.stores import Listing, Outcome, Store, Update
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.contract import Listing, Outcome, Store, Update
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
-from mod_progress.stores.redis import RedisStore
+from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.stores.store_servers import RedisServer, eventually, look
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)

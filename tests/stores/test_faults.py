@@ -15,13 +15,15 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from store_servers import RedisServer, eventually, look
 
-from mod_progress.stores import Update, gather, publisher
-from mod_progress.stores.redis import RedisStore
+from mod_progress import publisher
+from mod_progress.stores.contract import Update
+from mod_progress.stores.redis import lookups as gather
+from mod_progress.stores.redis.store import RedisStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State, Transfer
-from namespaces import HERE, cable, namespace, run
+from tests.namespaces import HERE, cable, namespace, run
+from tests.stores.store_servers import RedisServer, eventually, look
 
 DONE = Snapshot(State.DONE, 1, 2, 1, 2, 200)
 

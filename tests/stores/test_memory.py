@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from clock import Clock
-from mod_progress.stores import Update
+from mod_progress.stores.contract import Update
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.clock import Clock
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)

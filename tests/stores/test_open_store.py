@@ -7,9 +7,9 @@ import pytest
 
 from mod_progress.options import OptionError
 from mod_progress.stores import open_store
-from mod_progress.stores.local import LocalStore, default_name
+from mod_progress.stores.lmdb.store import LocalStore, default_name
 from mod_progress.stores.memory import MemoryStore
-from mod_progress.stores.redis import RedisStore
+from mod_progress.stores.redis.store import RedisStore
 
 
 @pytest.mark.parametrize(

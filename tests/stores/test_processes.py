@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from store_servers import RedisServer, eventually, look
 
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State, Transfer
+from tests.stores.store_servers import RedisServer, eventually, look
 
 #: Seconds within which the transfers of a killed process must read as errors.
 TO_NOTICE = 10.0

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from store_servers import eventually
 
+from mod_progress import publisher as publishers
 from mod_progress.options import Options
-from mod_progress.stores import publisher as publishers
-from mod_progress.stores.local import LocalStore
-from mod_progress.stores.publisher import CALM, RENEW, _Tracked
+from mod_progress.publisher import CALM, RENEW, _Tracked
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
+from tests.stores.store_servers import eventually
 
 Open = Callable[..., Tracker]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import ELSEWHERE, Server, serving
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -19,6 +18,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from tests.web.browsing import ELSEWHERE, Server, serving
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from browsing import Server, choose, make_file, row, throttled
 from playwright.sync_api import Page, expect
+
+from tests.web.browsing import Server, choose, make_file, row, throttled
 
 
 def test_start_and_end_are_announced_and_not_each_percent(

@@ -7,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from browsing import Server, make_file, serving, throttled
 from playwright.sync_api import Page
+
+from tests.web.browsing import Server, make_file, serving, throttled
 
 WORDS = {
     "size(0)": "0 bytes",

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from browsing import ELSEWHERE, Server, choose, make_file, row, serving, throttled
 from playwright.sync_api import Dialog, Page, expect
+
+from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, serving, throttled
 
 
 def test_a_bar_tells_what_the_server_has(

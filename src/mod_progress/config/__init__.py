@@ -11,7 +11,7 @@ from pathlib import Path
 from mod_progress.config.compiler import Compiler, Context
 from mod_progress.config.errors import ConfigError, Fault, InvalidConfig
 from mod_progress.config.scope import Scope
-from mod_progress.gateway.site import Site
+from mod_progress.gateway.server.site import Site
 
 __all__ = ["ConfigError", "InvalidConfig", "check", "load"]
 

@@ -8,22 +8,22 @@ from mod_progress.config.argument import Argument
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError
-from mod_progress.formats import FORMATS, JSON
-from mod_progress.gateway.actions import (
-    Action,
-    BufferRequestBody,
+from mod_progress.gateway.actions.answers import (
     Deny,
-    Docroot,
-    Proxy,
+    Redirect,
+    RedirectRule,
     Respond,
-    SetOptions,
-    Show,
-    Track,
+    RespondPattern,
+    Target,
 )
-from mod_progress.gateway.patterns import Pattern, Redirect, RedirectRule, RespondPattern, Target
-from mod_progress.gateway.static import Index, Static
-from mod_progress.gateway.uploads import StoreUploads
+from mod_progress.gateway.actions.templates import Pattern
+from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
+from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
+from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.options import check_methods
+from mod_progress.show.formats import FORMATS, JSON
 
 ACTIONS = Table[Callable[[Draft, Argument], Action]]()
 OPTIONS = Table[Callable[[Argument], Action]]()

@@ -12,8 +12,8 @@ from mod_progress.config.errors import ConfigError, Place, nearest
 from mod_progress.config.evaluation import faults_at, is_associative
 from mod_progress.config.patterns import compile_expression, parse_pattern
 from mod_progress.config.values import Value, type_of
-from mod_progress.gateway.conditions import Search
-from mod_progress.gateway.patterns import Pattern
+from mod_progress.gateway.actions.conditions import Search
+from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.options import OptionError
 
 Result = TypeVar("Result")

@@ -21,8 +21,9 @@ from mod_progress.config.parser import parse
 from mod_progress.config.scope import Failed, Scope
 from mod_progress.config.setups import SETUPS
 from mod_progress.config.values import Actions, Value, type_of
-from mod_progress.gateway.actions import Action, Choose, Condition, If
-from mod_progress.gateway.conditions import Search
+from mod_progress.gateway.actions.conditions import Search
+from mod_progress.gateway.actions.flow import Choose, Condition, If
+from mod_progress.gateway.exchange import Action
 
 #: Files that may be within each other: many times what a site's layout needs.
 DEEPEST_INCLUDE = 16

@@ -10,9 +10,9 @@ from mod_progress.config.errors import Fault
 from mod_progress.config.evaluation import faults_at
 from mod_progress.config.patterns import compile_expression, find_variable
 from mod_progress.config.values import Value, string, type_of
-from mod_progress.gateway import conditions
-from mod_progress.gateway.actions import Condition
-from mod_progress.gateway.conditions import Search, Variable
+from mod_progress.gateway.actions import conditions
+from mod_progress.gateway.actions.conditions import Search, Variable
+from mod_progress.gateway.actions.flow import Condition
 
 #: Returns the value that stands on the right of a comparison.
 Evaluate = Callable[[tree.Expression], Value]

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from mod_progress.gateway.actions import Action, Sequence, SetOptions
-from mod_progress.gateway.site import AccessLog, Site
-from mod_progress.gateway.static import Static
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.actions.flow import ActionList
+from mod_progress.gateway.actions.tracking import SetOptions
+from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.files.static import Static
+from mod_progress.gateway.server.site import AccessLog, Site
 
 
 @dataclass(slots=True)
 class Draft:
     """A site in the making: the directives of setup write to it, one after the other."""
 
-    site: Site = field(default_factory=lambda: Site(action=Sequence(())))
+    site: Site = field(default_factory=lambda: Site(action=ActionList(())))
     modules: set[str] = field(default_factory=set)
     access_log_form: str = "combined"
     #: Options of which only actions know; they are set before all else.
@@ -51,5 +53,5 @@ def in_order(actions: Iterable[Action]) -> Action:
     """Return one action that runs all of them, without a sequence in a sequence."""
     flat: list[Action] = []
     for action in actions:
-        flat += action.actions if isinstance(action, Sequence) else (action,)
-    return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
+        flat += action.actions if isinstance(action, ActionList) else (action,)
+    return flat[0] if len(flat) == 1 else ActionList(tuple(flat))

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import AnyStr
 
 from mod_progress.config.errors import Fault, nearest
-from mod_progress.gateway import conditions, patterns
-from mod_progress.gateway.conditions import Search, Variable
-from mod_progress.gateway.patterns import Part, Pattern
+from mod_progress.gateway.actions import conditions
+from mod_progress.gateway.actions import templates as patterns
+from mod_progress.gateway.actions.conditions import Search, Variable
+from mod_progress.gateway.actions.templates import Part, Pattern
 
 _PARTS = re.compile(
     r"""

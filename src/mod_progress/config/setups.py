@@ -14,8 +14,8 @@ from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError, nearest
 from mod_progress.config.evaluation import faults_at
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.listening import ListenError, tls_context
-from mod_progress.gateway.site import AccessLog, Listener, Tls
+from mod_progress.gateway.server.listening import ListenError, tls_context
+from mod_progress.gateway.server.site import AccessLog, Listener, Tls
 from mod_progress.options import check_ttl
 from mod_progress.stores import open_store
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mod_progress.config.errors import Fault, nearest
-from mod_progress.gateway.actions import Action
+from mod_progress.gateway.exchange import Action
 
 
 @dataclass(frozen=True, slots=True)

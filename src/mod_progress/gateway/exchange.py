@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
-from mod_progress.gateway.chunked import LAST_CHUNK, encode_chunk
-from mod_progress.gateway.message import Refusal, RequestHead, reason_phrase, response_head
+from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
+from mod_progress.gateway.http.request import RequestHead
 from mod_progress.identifier import PARAMETER
 from mod_progress.transfer import Transfer
 
 if TYPE_CHECKING:
-    from mod_progress.gateway.body import Body
-    from mod_progress.gateway.connection import Connection
+    from mod_progress.gateway.server.connection import Connection
+    from mod_progress.gateway.streams.body import Body
 
 _IDENTIFIER_FIELD = PARAMETER.lower().encode()
 
@@ -211,6 +212,25 @@ class Exchange:
         if not self.keep_alive:
             return b"Connection: close\r\n"
         return b"" if self.request.minor else b"Connection: keep-alive\r\n"
+
+
+#: What a configuration compiles to: called with each request, in the order of the configuration.
+Action = Callable[[Exchange], None]
+
+
+class Answering:
+    """An action that answers any request that nothing has answered before it."""
+
+    __slots__ = ()
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Take the request."""
+        if exchange.handler is None:
+            exchange.handler = self
+
+    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Answer."""
+        raise NotImplementedError
 
 
 class _NotFound:

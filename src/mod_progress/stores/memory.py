@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from mod_progress.stores import CAPACITY, LEASE, PATIENCE, Outcome, Update, lapsed
-from mod_progress.stores.fork import renew_after_fork
+from mod_progress.fork import renew_after_fork
+from mod_progress.stores.contract import CAPACITY, LEASE, PATIENCE, Outcome, Update, lapsed
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 #: How many entries whose time is over may leave with each that is written.

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from backend import Backend, Peer, answer_each
-from fronts import Front, Limited, start
 
-from mod_progress.gateway import relay
+from mod_progress.gateway.streams import relay
+from tests.gateway.backend import Backend, Peer, answer_each
+from tests.gateway.fronts import Front, Limited, start
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from backend import Peer, Script, answer_each
-from fronts import GET, Front
-from running import PATIENCE, eventually
-from wire import Cut
+
+from tests.gateway.backend import Peer, Script, answer_each
+from tests.gateway.fronts import GET, Front
+from tests.gateway.running import PATIENCE, eventually
+from tests.gateway.wire import Cut
 
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_10 = b"GET /x HTTP/1.0\r\n\r\n"

@@ -7,15 +7,15 @@ import threading
 from contextlib import ExitStack, suppress
 
 import pytest
-from backend import Peer
-from fronts import CHUNKED, GET, OWN, SHORT, SIZED, Limited
-from running import PATIENCE, Gateway, eventually
-from wire import Client
 
-from mod_progress.gateway.actions import Proxy
+from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.pool import Upstream
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.server.site import Site
+from tests.gateway.backend import Peer
+from tests.gateway.fronts import CHUNKED, GET, OWN, SHORT, SIZED, Limited
+from tests.gateway.running import PATIENCE, Gateway, eventually
+from tests.gateway.wire import Client
 
 
 def test_a_backend_has_its_time_to_be_connected() -> None:

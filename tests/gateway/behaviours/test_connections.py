@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from backend import Peer, Script, answer_each
-from fronts import Front
-from running import PATIENCE, eventually
-from wire import FEEDS, TRAILING, Client
+
+from tests.gateway.backend import Peer, Script, answer_each
+from tests.gateway.fronts import Front
+from tests.gateway.running import PATIENCE, eventually
+from tests.gateway.wire import FEEDS, TRAILING, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

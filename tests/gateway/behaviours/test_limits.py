@@ -9,10 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import pytest
-from backend import Peer, answer_each
-from fronts import CHUNKED, GET, OWN, SHORT, SIZED, Front, Limited
-from running import PATIENCE, Gateway, eventually
-from wire import Client
+
+from tests.gateway.backend import Peer, answer_each
+from tests.gateway.fronts import CHUNKED, GET, OWN, SHORT, SIZED, Front, Limited
+from tests.gateway.running import PATIENCE, Gateway, eventually
+from tests.gateway.wire import Client
 
 
 def drip(client: Client, data: bytes) -> None:

@@ -6,14 +6,14 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 import pytest
-from fronts import Front
-from running import Gateway
-from wire import FEEDS
 
-from mod_progress.gateway.actions import Proxy
+from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.pool import Upstream
 from mod_progress.gateway.limits import Limits
-from mod_progress.gateway.site import Site
-from mod_progress.gateway.upstream import Upstream
+from mod_progress.gateway.server.site import Site
+from tests.gateway.fronts import Front
+from tests.gateway.running import Gateway
+from tests.gateway.wire import FEEDS
 
 #: A body in one chunk, as the gateway writes it.
 ABC = b"3\r\nabc\r\n0\r\n\r\n"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fronts import Front
-from wire import FEEDS
+
+from tests.gateway.fronts import Front
+from tests.gateway.wire import FEEDS
 
 _HOST = b"Host: a\r\n"
 

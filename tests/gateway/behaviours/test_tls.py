@@ -6,10 +6,11 @@ import socket
 from contextlib import suppress
 
 import pytest
-from backend import Peer
-from bodies import SIZE, send_body
-from fronts import Front
-from running import PATIENCE, eventually
+
+from tests.gateway.backend import Peer
+from tests.gateway.bodies import SIZE, send_body
+from tests.gateway.fronts import Front
+from tests.gateway.running import PATIENCE, eventually
 
 pytestmark = pytest.mark.parametrize("shared_front", ["encrypted"], indirect=True)
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from backend import Peer
-from bodies import ENDLESS, PIECE, SIZE, fill, pour, send_body, until_gone
-from fronts import Front
-from running import PATIENCE, Gateway, eventually
-from wire import Cut
+
+from tests.gateway.backend import Peer
+from tests.gateway.bodies import ENDLESS, PIECE, SIZE, fill, pour, send_body, until_gone
+from tests.gateway.fronts import Front
+from tests.gateway.running import PATIENCE, Gateway, eventually
+from tests.gateway.wire import Cut
 
 pytestmark = pytest.mark.parametrize(
     "shared_front", ["spliced", "copied", "encrypted"], indirect=True

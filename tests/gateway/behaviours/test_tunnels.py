@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from backend import Peer
-from bodies import PIECE, SIZE, fill, send_body, until_gone
-from fronts import Front
-from running import PATIENCE, eventually
+
+from tests.gateway.backend import Peer
+from tests.gateway.bodies import PIECE, SIZE, fill, send_body, until_gone
+from tests.gateway.fronts import Front
+from tests.gateway.running import PATIENCE, eventually
 
 pytestmark = pytest.mark.parametrize("shared_front", ["spliced", "copied"], indirect=True)
 

@@ -1,0 +1,59 @@
+"""What a configuration compiles to: a tree of actions that run, in order, for each request.
+
+An action changes the exchange. The first action that can answer the request puts a handler into
+`Exchange.handler`. As in lighttpd 2, the actions after it still run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mod_progress.gateway.exchange import Action, Exchange
+
+Condition = Callable[[Exchange], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionList:
+    """Runs actions one after the other."""
+
+    actions: tuple[Action, ...]
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Run all of them, also when one has found what answers."""
+        for action in self.actions:
+            action(exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """Runs one action or another."""
+
+    condition: Condition
+    then: Action
+    otherwise: Action | None = None
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Ask the condition, once."""
+        if self.condition(exchange):
+            self.then(exchange)
+        elif self.otherwise is not None:
+            self.otherwise(exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Runs the action of the first condition that holds: an `If` with as many as there are."""
+
+    branches: tuple[tuple[Condition, Action], ...]
+    otherwise: Action | None = None
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Ask the conditions in order."""
+        for condition, then in self.branches:
+            if condition(exchange):
+                then(exchange)
+                return
+        if self.otherwise is not None:
+            self.otherwise(exchange)

@@ -1,0 +1,88 @@
+"""The actions `progress.track` and `progress.show`, and their options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mod_progress.gateway.actions.poll import SHOW_LINES, Poll
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.identifier import CALLBACK_PARAMETER, find_parameter, identify
+from mod_progress.options import Options
+from mod_progress.show.formats import JSON, Format
+from mod_progress.tracker import logger
+
+
+@dataclass(frozen=True, slots=True)
+class SetOptions:
+    """Sets tracking options for this request; None leaves one as it is."""
+
+    methods: frozenset[str] | None = None
+    debug: bool | None = None
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Replace the exchange's options."""
+        exchange.options = self.over(exchange.options)
+
+    def over(self, options: Options) -> Options:
+        """Return the options with what is set here."""
+        return replace(
+            options,
+            methods=options.methods if self.methods is None else self.methods,
+            debug=options.debug if self.debug is None else self.debug,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Enters the request into the table of transfers."""
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Track it if its method is tracked and it carries an id."""
+        if exchange.transfer.identifier:
+            logger.warning("progress.track: %s is tracked already", exchange.request.path)
+            return
+        request = exchange.request
+        transfer = exchange.tracker.track(
+            request.method,
+            request.query,
+            exchange.identifier_field,
+            request.body_size,
+            exchange.options,
+        )
+        if transfer is not None:
+            transfer.unacknowledged = exchange.connection.unacknowledged
+            exchange.transfer = transfer
+
+
+class MissingIdentifier:
+    """Answers a show that names no id, where nothing else answers the request."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Say what is missing."""
+        body = b'{"error": "X-Progress-ID is missing, or not 1 to 128 visible ASCII characters"}'
+        exchange.respond(400, body, SHOW_LINES[JSON.content_type])
+
+
+_MISSING_IDENTIFIER = MissingIdentifier()
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Answers how far a transfer is.
+
+    As in the original, a request without a valid id is left to the actions that follow.
+    """
+
+    form: Format = JSON
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer the request, if it names an id."""
+        if exchange.handler is not None:
+            return
+        query = exchange.request.query
+        identifier = identify(query, exchange.identifier_field)
+        if identifier is None:
+            exchange.fallback = _MISSING_IDENTIFIER
+        else:
+            callback = find_parameter(query, CALLBACK_PARAMETER)
+            exchange.handler = Poll(identifier, self.form, callback)

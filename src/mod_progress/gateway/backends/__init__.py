@@ -1,0 +1,1 @@
+"""Backends: servers that answer in the gateway's place."""

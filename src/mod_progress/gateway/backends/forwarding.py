@@ -1,0 +1,145 @@
+"""What goes on to the next hop: fields either way, and what a backend is told of the client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from mod_progress.gateway.http.heads import Fields, request_head
+from mod_progress.gateway.http.request import RequestHead
+
+if TYPE_CHECKING:
+    from mod_progress.gateway.server.connection import Connection
+
+#: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
+#: writes itself.
+HOP_BY_HOP = frozenset(
+    b"connection http2-settings keep-alive proxy-connection te trailer transfer-encoding"
+    b" upgrade".split()
+)
+#: Fields that `Connection` cannot name away: the message means something else without them.
+PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
+
+#: By the minor version of HTTP/1 that a message came in (RFC 9110, section 7.6.3).
+VIA = (b"Via: 1.0 mod_progress\r\n", b"Via: 1.1 mod_progress\r\n")
+
+#: Fields that the gateway always writes itself.
+_REWRITTEN = frozenset({b"host", b"content-length", b"expect"})
+#: Fields that list every hop: ours is added to those of a trusted front proxy.
+_CHAINED = frozenset({b"x-forwarded-for", b"forwarded"})
+
+
+def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the fields that go on to the next hop, as names in lower case and lines.
+
+    RFC 9110, section 7.6.1: what is for this connection alone is dropped, and so is what
+    ``connection`` names, but never what a message means something else without.
+    """
+    for name, value in fields:
+        key = name.lower()
+        named = key in connection and key not in PROTECTED and not key.startswith(b"x-forwarded-")
+        if not named and key not in HOP_BY_HOP:
+            yield key, b"%b: %b\r\n" % (name, value)
+
+
+def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
+    """Serialise the head for a backend; ``size`` is that of a body that was held back."""
+    if size is not None or request.query:  # hardly comes again: see `parse_request`
+        return _serialise(request, connection, size)
+    if connection.onward[0] is not request:  # equal heads share one
+        connection.onward = request, _serialise(request, connection, None)
+    return connection.onward[1]
+
+
+def _serialise(request: RequestHead, connection: Connection, size: int | None) -> bytes:
+    host = request.host or _authority(*connection.local)
+    if connection.trusted:
+        fields = _front_proxy_fields(request, connection, host)
+    else:
+        if request.shared.onward is None:
+            request.shared.onward = _client_fields(request)
+        fields = request.shared.onward + _forwarded_lines(connection, host)
+    framing = _framing(request, size, connection.worker.site.tunnelled)
+    return request_head(
+        request.method,
+        request.target,
+        (b"Host: %b\r\n" % host, fields, framing, VIA[request.minor]),
+    )
+
+
+def _authority(address: str, port: int) -> bytes:
+    """Return our address as a Host names one: that by which the client reached us."""
+    if not address:
+        return b"localhost"  # a Unix socket
+    return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
+
+
+def _forwarded_lines(connection: Connection, host: bytes) -> bytes:
+    """Tell a backend of the client."""
+    return _forwarded_template(connection.peer[0], connection.scheme) % (host, host)
+
+
+@lru_cache(1024)
+def _forwarded_template(address: str, scheme: str) -> bytes:
+    address = address.replace("%", "%%") or "unknown"
+    node = f'"[{address}]"' if ":" in address else address
+    return (
+        f"X-Forwarded-For: {address}\r\nX-Real-IP: {address}\r\n"
+        f"X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: %b\r\n"
+        f'Forwarded: for={node};proto={scheme};host="%b"\r\n'
+    ).encode()
+
+
+def next_protocol(request: RequestHead, tunnelled: frozenset[bytes]) -> bytes | None:
+    """Return the protocol that the backend is asked to switch to, if there is one."""
+    return next((protocol for protocol in request.upgrade if protocol in tunnelled), None)
+
+
+def _framing(request: RequestHead, size: int | None, tunnelled: frozenset[bytes]) -> bytes:
+    if size is not None:
+        return b"Content-Length: %d\r\n" % size
+    # RFC 9110, section 10.1.1: an HTTP/1.0 client does not know an interim response.
+    expectation = b"Expect: 100-continue\r\n" if request.expects_continue else b""
+    if request.chunked:
+        return b"Transfer-Encoding: chunked\r\n" + expectation
+    if request.content_length is not None:
+        return b"Content-Length: %d\r\n%b" % (request.content_length, expectation)
+    protocol = next_protocol(request, tunnelled)
+    return b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol if protocol else b""
+
+
+def _client_fields(request: RequestHead) -> bytes:
+    """Return a client's own fields; what it says of itself in a proxy's words is not believed."""
+    return b"".join(
+        line
+        for name, line in end_to_end(request.fields, request.connection)
+        if name not in _REWRITTEN and not _tells_of_client(name)
+    )
+
+
+def _tells_of_client(name: bytes) -> bool:
+    # A backend that knows fields as CGI variables takes an underscore for a dash.
+    name = name.replace(b"_", b"-")
+    return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
+
+
+def _front_proxy_fields(request: RequestHead, connection: Connection, host: bytes) -> bytes:
+    """Return the fields of a trusted front proxy, with what it does not tell, and our hop."""
+    fields = b"".join(
+        line
+        for name, line in end_to_end(request.fields, request.connection)
+        if name not in _REWRITTEN and name not in _CHAINED
+    )
+    for line in _forwarded_lines(connection, host).splitlines(keepends=True):
+        name, _, value = line.rstrip().partition(b": ")
+        key = name.lower()
+        if key in _CHAINED:
+            fields += b"%b: %b\r\n" % (name, b", ".join([*_values(request.fields, key), value]))
+        elif key not in request.named:
+            fields += line
+    return fields
+
+
+def _values(fields: Fields, key: bytes) -> list[bytes]:
+    return [value for name, value in fields if name.lower() == key and value]

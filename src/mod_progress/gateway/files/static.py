@@ -1,0 +1,267 @@
+"""Files from disk: the actions `static` and `index`, with the original's meaning."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import mimetypes
+import os
+import stat
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import FileIO
+from secrets import token_hex
+from typing import NamedTuple
+from urllib.parse import quote
+
+from mod_progress.gateway.exchange import TEXT, Exchange
+from mod_progress.gateway.http.conditional import Validators, precondition, range_holds
+from mod_progress.gateway.http.heads import Refusal
+from mod_progress.gateway.http.ranges import Range, parse_ranges
+from mod_progress.gateway.streams.body import FileBody
+from mod_progress.gateway.streams.relay import SPLICE_FROM, relay
+
+logger = logging.getLogger("mod_progress.gateway")
+
+# Not to wait for the other end of a FIFO.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+#: What a file that cannot be opened is answered with; the original's choice.
+_STATUSES = {
+    errno.ENOENT: 404,
+    errno.ENOTDIR: 404,
+    errno.ELOOP: 404,
+    errno.EACCES: 403,
+    errno.EPERM: 403,
+    errno.ENXIO: 403,  # a socket
+    errno.ENAMETOOLONG: 414,
+}
+
+#: A compressed file is served as what it is: were it a Content-Encoding, browsers would unpack it.
+_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+
+#: Characters that a path may have beside letters and digits (RFC 3986, section 3.3).
+_PATH_SAFE = "/-._~!$&'()*+,;=:@"
+
+
+@dataclass(frozen=True, slots=True)
+class Docroot:
+    """Says below which directory the files of the request's path are."""
+
+    directory: str
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Map the path to a file; the path has no dot segments any more."""
+        exchange.docroot = self.directory
+        exchange.physical_path = self.directory.rstrip("/") + exchange.request.path
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """Answers GET and HEAD with the file that the path leads to.
+
+    Does nothing where the request is handled already, where no `docroot` was given, and for a
+    directory.
+    """
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Take the request."""
+        path = exchange.physical_path
+        if exchange.handler is not None or path is None or path.endswith("/"):
+            return
+        if not os.path.isdir(path):  # noqa: PTH112
+            exchange.handler = self
+
+    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Answer; a small file at once."""
+        if exchange.request.method not in ("GET", "HEAD"):
+            exchange.respond(405, b"405 Method Not Allowed\n", TEXT + b"Allow: GET, HEAD\r\n")
+            return None
+        if not exchange.body.finished:
+            exchange.body.discard()
+        assert exchange.physical_path is not None
+        descriptor = _open(exchange.physical_path)
+        try:
+            return _answer(exchange, exchange.physical_path, descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Looks for a default file in a directory; a name that starts with / is below the docroot."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Change the physical path to the first of the files that exists."""
+        path, docroot = exchange.physical_path, exchange.docroot
+        if exchange.handler is not None or path is None or docroot is None:
+            return
+        mode = _mode(path)
+        if stat.S_ISREG(mode):
+            return
+        for name in self.names:
+            if name.startswith("/"):
+                candidate = docroot.rstrip("/") + name
+            elif not stat.S_ISDIR(mode):
+                continue
+            elif not path.endswith("/"):
+                exchange.handler = _Slash()
+                return
+            else:
+                candidate = path + name
+            if stat.S_ISREG(_mode(candidate)):
+                exchange.physical_path = candidate
+                return
+
+
+class _Slash:
+    """Sends the client to the same path with a slash at its end."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Redirect, within this host."""
+        request = exchange.request
+        location = quote(request.path, _PATH_SAFE, errors="surrogateescape").encode() + b"/"
+        if request.query:
+            location += b"?" + request.query
+        exchange.respond(301, b"", b"Location: %b\r\n" % location)
+
+
+class _File(NamedTuple):
+    """What is said of a file in its current state."""
+
+    size: int
+    media_type: bytes
+    validators: Validators
+    #: The validators as header lines.
+    lines: bytes
+
+
+class _Stretch(NamedTuple):
+    """A part of a file, and what is sent before it."""
+
+    before: bytes
+    part: Range
+
+
+def _mode(path: str) -> int:
+    """Return the kind of file that is at ``path``; 0 where there is none."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+def _open(path: str) -> int:
+    """Open for reading; raises `Refusal`."""
+    try:
+        return os.open(path, _FLAGS)
+    except OSError as error:
+        status = _STATUSES.get(error.errno or 0, 500)
+        if status == 500:
+            logger.error("cannot open %s: %s", path, error.strerror)
+        raise Refusal(status, error.strerror or "") from None
+
+
+def _answer(exchange: Exchange, path: str, descriptor: int) -> Awaitable[None] | None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise Refusal(403, "not a regular file")
+    suffix = os.path.splitext(path)[1]  # noqa: PTH122
+    file = _describe(suffix, found.st_ino, found.st_size, found.st_mtime_ns)
+    status = precondition(exchange.request, file.validators)
+    if status == 412:
+        raise Refusal(412, "the file is not the one that the request is for")
+    if status == 304:
+        exchange.start(304, file.lines, None)
+        exchange.finish()
+        return None
+    ranges = _ranges(exchange, file)
+    if ranges is None:
+        return _send(exchange, descriptor, 200, file, (_Stretch(b"", Range(0, file.size)),))
+    if not ranges:
+        lines = TEXT + b"Content-Range: bytes */%d\r\n" % file.size
+        exchange.respond(416, b"416 Range Not Satisfiable\n", lines)
+        return None
+    if len(ranges) == 1:
+        content_range = ranges[0].line(file.size)
+        return _send(exchange, descriptor, 206, file, (_Stretch(b"", ranges[0]),), content_range)
+    return _send_multipart(exchange, descriptor, file, ranges)
+
+
+def _ranges(exchange: Exchange, file: _File) -> list[Range] | None:
+    """Return the ranges that are asked for, None for the whole file: Range is for GET alone."""
+    request = exchange.request
+    value = request.named.get(b"range")
+    if value is None or request.method != "GET" or not range_holds(request, file.validators):
+        return None
+    return parse_ranges(value, file.size)
+
+
+def _send_multipart(
+    exchange: Exchange, descriptor: int, file: _File, ranges: list[Range]
+) -> Awaitable[None] | None:
+    """Send several ranges (RFC 9110, section 14.6)."""
+    boundary = token_hex(16).encode()
+    head = b"\r\n--%b\r\nContent-Type: %b\r\n" % (boundary, file.media_type)
+    stretches = [_Stretch(head + each.line(file.size) + b"\r\n", each) for each in ranges]
+    stretches.append(_Stretch(b"\r\n--%b--\r\n" % boundary, Range(0, 0)))
+    multipart = file._replace(media_type=b"multipart/byteranges; boundary=" + boundary)
+    return _send(exchange, descriptor, 206, multipart, stretches)
+
+
+def _send(
+    exchange: Exchange,
+    descriptor: int,
+    status: int,
+    file: _File,
+    stretches: Sequence[_Stretch],
+    lines: bytes = b"",
+) -> Awaitable[None] | None:
+    """Send head and body: a small one in one write, a large one by sendfile."""
+    lines += b"Content-Type: %b\r\n%b" % (file.media_type, file.lines)
+    size = sum(len(before) + part.length for before, part in stretches)
+    small = size < SPLICE_FROM
+    first = b"".join(_read(descriptor, each) for each in stretches) if small else b""
+    exchange.start(status, lines, size, first)
+    if not small and not exchange.bodiless:
+        return _stream(exchange, FileIO(os.dup(descriptor)), stretches)
+    if not exchange.bodiless and len(first) != size:
+        raise OSError("the file became shorter while it was read")
+    exchange.finish()
+    return None
+
+
+def _read(descriptor: int, stretch: _Stretch) -> bytes:
+    return stretch.before + os.pread(descriptor, stretch.part.length, stretch.part.start)
+
+
+async def _stream(exchange: Exchange, file: FileIO, stretches: Sequence[_Stretch]) -> None:
+    with file:
+        for before, part in stretches:
+            await exchange.send(before)
+            body = FileBody(file, part.start, part.length)
+            await relay(body, exchange.connection, sent=exchange.sent)
+    exchange.finish()
+
+
+@lru_cache(1024)
+def _describe(suffix: str, inode: int, size: int, changed: int) -> _File:
+    """Say what there is to say of a file that was ``changed`` so many nanoseconds after 1970."""
+    validators = Validators(b'"%x-%x-%x"' % (inode, size, changed), changed // 10**9)
+    lines = b"ETag: %b\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n" % (
+        validators.etag,
+        validators.last_modified,
+    )
+    return _File(size, _media_type(suffix).encode(), validators, lines)
+
+
+def _media_type(suffix: str) -> str:
+    kind, coding = mimetypes.guess_type(f"file{suffix}")
+    if coding is not None or kind is None:
+        return _COMPRESSED.get(coding or "", "application/octet-stream")
+    if kind.startswith("text/") or kind.endswith("javascript"):
+        return f"{kind}; charset=utf-8"
+    return kind

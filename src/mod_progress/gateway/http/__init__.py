@@ -1,0 +1,1 @@
+"""The syntax of HTTP/1.1: no I/O."""

@@ -1,0 +1,103 @@
+"""One line a request, when it is over: the combined format, or JSON.
+
+An id is a capability: whoever knows it may look, and logs are read by many. So ids are cut short,
+wherever they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.server.site import AccessLog
+from mod_progress.identifier import PARAMETER
+
+#: Characters of an id that are kept: enough to tell the transfers of a minute apart.
+_SHOWN = 8
+
+#: Bytes that wait before they are written without the clock's asking.
+_BUFFER = 64 * 1024
+
+_IDENTIFIER = re.compile(
+    rb"((?:^|[?&])" + PARAMETER.encode().replace(b"-", rb"(?:-|%2d)") + rb"=)([^&]*)", re.IGNORECASE
+)
+
+#: Characters that would end a quoted string of the combined format, or the line.
+_UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
+
+
+class AccessLogWriter:
+    """Appends to the access log of a site; `flush` brings what waits to the file."""
+
+    def __init__(self, log: AccessLog) -> None:
+        """Open the file; raises OSError."""
+        self._file = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
+        self._line = _json if log.form == "json" else _combined
+
+    def write(self, exchange: Exchange) -> None:
+        """Note an exchange that is over."""
+        self._file.write(self._line(exchange).encode("ascii", "backslashreplace") + b"\n")
+
+    def flush(self) -> None:
+        """Bring what waits to the file."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush, and close the file."""
+        self._file.close()
+
+
+def _combined(exchange: Exchange) -> str:
+    request, transfer = exchange.request, exchange.transfer
+    line = f"{request.method} {_target(exchange)} HTTP/1.{request.minor}"
+    moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
+    return (
+        f'{exchange.connection.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
+        f" {transfer.status} {transfer.written}"
+        f' "{_quoted(_field(exchange, b"referer") or "-")}"'
+        f' "{_quoted(_field(exchange, b"user-agent") or "-")}"'
+    )
+
+
+def _json(exchange: Exchange) -> str:
+    request, transfer = exchange.request, exchange.transfer
+    noted = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "client": exchange.connection.peer[0],
+        "method": request.method,
+        "host": request.host.decode("latin-1"),
+        "target": _target(exchange),
+        "status": transfer.status,
+        "received": transfer.received,
+        "sent": transfer.written,
+        "complete": exchange.finished,
+        "referer": _field(exchange, b"referer"),
+        "user_agent": _field(exchange, b"user-agent"),
+        "id": _shortened(transfer.identifier) if transfer.identifier else None,
+    }
+    return json.dumps(noted)
+
+
+def _target(exchange: Exchange) -> str:
+    """Return the request's target with the id cut short."""
+    target = _IDENTIFIER.sub(
+        lambda found: found[1] + _shortened(found[2].decode("latin-1")).encode(),
+        exchange.request.target,
+    )
+    return target.decode("latin-1")
+
+
+def _shortened(identifier: str) -> str:
+    return identifier if len(identifier) <= _SHOWN else f"{identifier[:_SHOWN]}..."
+
+
+def _field(exchange: Exchange, name: bytes) -> str | None:
+    value = exchange.request.named.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _quoted(text: str) -> str:
+    return _UNQUOTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -1,0 +1,1 @@
+"""Sockets, and the bodies that move between them."""

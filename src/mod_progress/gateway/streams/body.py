@@ -1,0 +1,140 @@
+"""A message body as it arrives: its framing taken off, its bytes counted.
+
+The three framings of RFC 9112, section 6.3, behind one interface. Whoever reads a body to its end
+learns that it is whole; one that was cut raises `Cut`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+
+from mod_progress.gateway.http.chunked import ChunkedDecoder
+from mod_progress.gateway.http.heads import Refusal
+from mod_progress.gateway.streams.stream import Cut, Stream
+
+#: Called with the number of bytes that arrived.
+Count = Callable[[int], None]
+
+#: Bytes that one read hands on at most.
+_PIECE = 256 * 1024
+
+
+class Body:
+    """A body of a known length; the others derive from it."""
+
+    __slots__ = ("count", "remaining", "stream")
+
+    def __init__(self, stream: Stream, length: int, count: Count | None = None) -> None:
+        self.stream = stream
+        #: Bytes that have not been taken yet; with no length, 1 until the end was seen.
+        self.remaining = length
+        self.count = count
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole body was taken."""
+        return not self.remaining
+
+    def take(self) -> bytes:
+        """Return what is here already, without waiting."""
+        if not self.remaining:
+            return b""
+        data = self.stream.take(min(self.remaining, _PIECE))
+        self.remaining -= len(data)
+        return self._counted(data)
+
+    def discard(self) -> None:
+        """Take what is here already, and forget it; broken framing is left for who reads on."""
+        with suppress(Refusal):
+            while self.take():
+                pass
+
+    async def read(self) -> bytes:
+        """Return the next bytes, empty at the end; raises `Cut` where the peer went away."""
+        while self.remaining:
+            data = self.take()
+            if data:
+                return data
+            if self.remaining and not await self.stream.more():
+                self._end_of_stream()
+        return b""
+
+    def _end_of_stream(self) -> None:
+        raise Cut(self.stream, "the connection ended in the middle of a body")
+
+    def _counted(self, data: bytes) -> bytes:
+        if self.count is not None:
+            self.count(len(data))
+        return data
+
+
+class ChunkedBody(Body):
+    """A body in the chunked coding, no longer than ``limit`` bytes (0: any length)."""
+
+    __slots__ = ("_decoder", "_room")
+
+    def __init__(self, stream: Stream, limit: int = 0, count: Count | None = None) -> None:
+        super().__init__(stream, 1, count)
+        self._decoder = ChunkedDecoder()
+        self._room = limit or math.inf
+
+    def take(self) -> bytes:
+        """Return what is here already; raises `Refusal` for broken framing or too much of it."""
+        if not self.remaining:
+            return b""
+        decoder = self._decoder
+        data = decoder.feed(self.stream.take(_PIECE))
+        if decoder.finished:
+            self.remaining = 0
+            self.stream.buffer = decoder.rest + self.stream.buffer
+        self._room -= len(data)
+        if self._room < 0:
+            raise Refusal(413, "the body is too large")
+        return self._counted(data)
+
+
+class UntilCloseBody(Body):
+    """A response body that ends with its connection (RFC 9112, section 6.3, rule 8)."""
+
+    __slots__ = ()
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream, 1)
+
+    def take(self) -> bytes:
+        """Return what is here already."""
+        return self._counted(self.stream.take(_PIECE))
+
+    def _end_of_stream(self) -> None:
+        if self.stream.lost:  # a reset, or a limit: a clean end leaves the connection half open
+            raise Cut(self.stream, "the connection was reset in the middle of a body")
+        self.remaining = 0
+
+
+class FileBody(Body):
+    """A stretch of a file, as a body: it has no stream, as it never waits."""
+
+    __slots__ = ("file", "position")
+
+    def __init__(self, file: FileIO, position: int, length: int) -> None:
+        self.file = file
+        self.position = position
+        self.remaining = length
+        self.count = None
+
+    def take(self) -> bytes:
+        """Return the next piece; raises OSError where the file became shorter."""
+        data = os.pread(self.file.fileno(), min(self.remaining, _PIECE), self.position)
+        if self.remaining and not data:
+            raise OSError("the file became shorter while it was read")
+        self.advance(len(data))
+        return data
+
+    def advance(self, size: int) -> None:
+        """Note that ``size`` bytes were taken."""
+        self.position += size
+        self.remaining -= size

@@ -1,0 +1,1 @@
+"""The store of the processes of one machine, on LMDB."""

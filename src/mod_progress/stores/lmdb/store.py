@@ -1,0 +1,275 @@
+"""The store of the processes of one machine: LMDB, in memory where the system has such a place.
+
+One database holds the entries by id, and an index of them by time, so that what is over is found
+without a scan. The index is lazy: an entry is in it once, at a time when it may be over, and moves
+on when the sweep finds it alive. So a renewed lease costs one write, not three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import lmdb
+
+from mod_progress.fork import renew_after_fork
+from mod_progress.options import OptionError
+from mod_progress.stores.contract import (
+    CAPACITY,
+    LEASE,
+    PATIENCE,
+    Outcome,
+    StoreBusy,
+    StoreError,
+    Update,
+    lapsed,
+)
+from mod_progress.stores.health import Health
+from mod_progress.stores.lmdb.environment import Environment, boot, private_directory, shared
+from mod_progress.stores.record import decode, decode_state, encode
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+
+#: What a key begins with: an entry's id, or an index entry's time and id.
+ENTRY = b"e"
+INDEX = b"t"
+
+#: An index key's time.
+_TIME = struct.Struct(">Q")
+_ID_IN_INDEX = len(INDEX) + _TIME.size
+
+#: Names a transfer, by its start and its owner. The order of tokens is that of the starts.
+_TOKEN = struct.Struct(">QQ")
+
+#: Stands between token and record: when a running entry lapses or a finished one is over, and the
+#: ttl. All times are nanoseconds of the machine's monotonic clock, the same in every process.
+_TIMES = struct.Struct(">QQ")
+_RECORD = _TOKEN.size + _TIMES.size
+
+#: How many index entries an update sweeps: more than the one it may add.
+SWEEP = 2
+
+#: Bytes of the map an entry: the longest id in its two keys, pages half full, and as much again
+#: for the pages that readers hold while a batch is written.
+BYTES_AN_ENTRY = 2048
+
+#: Bytes of the smallest map: a batch copies each page that it touches.
+LEAST_MAP = 1 << 20
+
+#: Files of another layout have another name, so that two versions can run side by side.
+LAYOUT = "v1"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
+
+_FAULTS = (lmdb.Error, OSError, StoreError)
+
+#: Faults that would stay. What is lost by starting over, its owners publish again.
+_FATAL = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
+
+
+def default_name() -> str:
+    """Return a name that the workers of one application share, and two applications do not.
+
+    It is made of the working directory and the Python environment, which workers have in common
+    however they were started. The user is in the directory's name.
+    """
+    place = os.fsencode(Path.cwd()) + b"\0" + os.fsencode(sys.prefix)
+    return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
+
+
+class LocalStore:
+    """The entries of all processes of this user and machine that agree on ``name``."""
+
+    near = True
+
+    def __init__(
+        self,
+        name: str | None = None,
+        capacity: int = CAPACITY,
+        lease: float = LEASE,
+        map_size: int | None = None,
+    ) -> None:
+        if name is not None and _NAME(name) is None:
+            takes = "local:NAME, with 1 to 64 of the characters A-Z a-z 0-9 _ . -"
+            raise OptionError("store", f"local:{name}", takes)
+        self.name = name or default_name()
+        self._capacity = capacity
+        self._lease = _nanoseconds(lease)
+        self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
+        self._health = Health(f"local:{self.name}")
+        self._environment: Environment | None = None
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Become another owner."""
+        self._owner = int.from_bytes(os.urandom(8))
+        self._health.after_fork()
+
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+        """Write a batch, when other processes let it."""
+        outcome = Outcome()
+        try:
+            with self._open().writing(patience) as transaction:
+                now = time.monotonic_ns()
+                self._sweep(transaction, now, SWEEP * (1 + len(batch)))
+                for update in batch:
+                    self._write(transaction, update, now, outcome)
+        except _FAULTS as error:
+            if isinstance(error, StoreBusy) and patience < PATIENCE:
+                raise
+            if isinstance(error, _FATAL):
+                self._open().start_over()
+            self._health.failed("publish", _why(error))
+            raise StoreError(_why(error)) from error
+        self._health.worked("publish", "lookup")  # where one can be written, it can be read
+        return outcome
+
+    def lookup(self, identifier: str) -> Snapshot:
+        """Return what is known of the id."""
+        key = ENTRY + identifier.encode()
+        try:
+            try:
+                value = self._get(key)
+            except lmdb.Error:  # a fork may have closed the handle in this very moment
+                value = self._get(key)
+        except _FAULTS as error:
+            self._health.failed("lookup", _why(error))
+            return UNKNOWN
+        self._health.worked("lookup")
+        return UNKNOWN if value is None else _read(value, time.monotonic_ns())
+
+    def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
+        """Return up to ``limit`` entries, running ones first; none where the store is away."""
+        try:
+            return self._list(limit)
+        except _FAULTS:  # which the lookups and the publisher find, and say, for themselves
+            return []
+
+    def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
+        running: list[tuple[str, Snapshot]] = []
+        finished: list[tuple[str, Snapshot]] = []
+        now = time.monotonic_ns()
+        with self._open().handle().begin() as transaction:
+            cursor = transaction.cursor()
+            cursor.set_range(ENTRY)
+            for key, value in cursor:
+                if len(running) == limit or not key.startswith(ENTRY):
+                    break
+                snapshot = _read(value, now)
+                known = running if snapshot.state is State.RUNNING else finished
+                if snapshot is not UNKNOWN and len(known) < limit:
+                    known.append((key[len(ENTRY) :].decode(), snapshot))
+        return [*running, *finished][:limit]
+
+    def close(self) -> None:
+        """Let go of the handle, unless another store of this process has it too."""
+        self._environment = None
+
+    def _open(self) -> Environment:
+        if self._environment is None:
+            directory = f"{self.name}.{LAYOUT}.{boot()}"
+            self._environment = shared(private_directory() / directory, self._map_size)
+        return self._environment
+
+    def _get(self, key: bytes) -> bytes | None:
+        transaction = self._open().handle().begin()
+        try:
+            return transaction.get(key)
+        finally:
+            transaction.abort()  # a third less than the context manager takes
+
+    def _write(
+        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, outcome: Outcome
+    ) -> None:
+        identifier, start, snapshot, ttl, first = update
+        token = _TOKEN.pack(start, self._owner)
+        key = ENTRY + identifier.encode()
+        running = snapshot.state is State.RUNNING
+        keep = _nanoseconds(ttl)
+        times = _TIMES.pack(now + (self._lease if running else keep), keep)
+        value = token + times + encode(snapshot)
+        stays = running or keep > 0
+        # In one step, since most first words find nothing; a later transfer's entry is put back.
+        held = transaction.replace(key, value) if stays else transaction.pop(key)
+        if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
+            transaction.put(key, held)
+            outcome.displaced.append(identifier)
+        elif held is None and stays:
+            transaction.put(_index(identifier.encode(), _over(value)), b"")
+            outcome.emptied |= not first
+
+    def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
+        """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as
+        long as there are too many, the finished ones; move the others to where they belong.
+        """
+        surplus = transaction.stat()["entries"] // 2 - self._capacity
+        cursor = transaction.cursor()
+        found = cursor.set_range(INDEX)
+        while found and steps > 0:
+            position = cursor.key()
+            if surplus <= 0 and _TIME.unpack_from(position, len(INDEX))[0] > now:
+                return
+            identifier = position[_ID_IN_INDEX:]
+            value = transaction.get(ENTRY + identifier)
+            if value is not None and _stays(value, now, surplus):
+                transaction.delete(position)
+                transaction.put(_index(identifier, _over(value)), b"")
+            else:
+                transaction.delete(position)
+                transaction.delete(ENTRY + identifier)
+                surplus -= 1
+            found = cursor.set_range(position + b"\0")
+            steps -= 1
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def _index(identifier: bytes, over: int) -> bytes:
+    return INDEX + _TIME.pack(over) + identifier
+
+
+def _running(value: bytes) -> bool:
+    return decode_state(value, _RECORD) is State.RUNNING
+
+
+def _over(value: bytes) -> int:
+    """Return from when on the entry is unknown."""
+    deadline: int
+    ttl: int
+    deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
+    return deadline + ttl if _running(value) else deadline
+
+
+def _stays(value: bytes, now: int, surplus: int) -> bool:
+    return _over(value) > now and (surplus <= 0 or _running(value))
+
+
+@lru_cache(1024)
+def _decode(value: bytes) -> tuple[int, int, Snapshot]:
+    """Return deadline, ttl and Snapshot; remembered, as who polls reads the same for a while."""
+    deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
+    return deadline, ttl, decode(value, _RECORD)
+
+
+def _read(value: bytes, now: int) -> Snapshot:
+    deadline, ttl, snapshot = _decode(value)
+    if now < deadline:
+        return snapshot
+    if snapshot.state is State.RUNNING and now < deadline + ttl:
+        return lapsed(snapshot)
+    return UNKNOWN
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, lmdb.MapFullError):
+        return "it is full"
+    return str(error) or type(error).__name__

@@ -1,0 +1,189 @@
+"""The store of many machines: Redis or Valkey, one server or a cluster.
+
+A key an id. The server's clock alone counts: a running entry's key lives for its lease and its ttl,
+so what is left of its life tells whether its owner still renews it, and nothing needs sweeping.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from itertools import islice
+
+from mod_progress.fork import renew_after_fork
+from mod_progress.stores.contract import LEASE, PATIENCE, Outcome, StoreError, Update, lapsed
+from mod_progress.stores.health import Health
+from mod_progress.stores.record import decode, encode
+from mod_progress.stores.redis.lookups import Gatherer
+from mod_progress.stores.redis.server import SCAN, Script, Server
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+
+#: What each key begins with.
+PREFIX = b"mod_progress:"
+
+#: Writes entries. A value is the start by the server's clock (16 digits of microseconds), the
+#: transfer's token (16 bytes), when its owner said this, by the owner's clock (16 digits), and the
+#: rest, for Python. A transfer's first word displaces an older transfer; its later words displace
+#: none, so that the loser of an id notices. A word that comes late, after the server was frozen or
+#: from a connection given up, changes nothing. Arguments: for each key the token, the age in
+#: microseconds, whether it is the first word, the value from the third part on, and the
+#: milliseconds to keep it. Answers whether a later word found nothing, and then with the places of
+#: the displaced.
+_PUBLISH = Script("""
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local answer = {0}
+for i, key in ipairs(KEYS) do
+  local token, age, first, rest, keep = unpack(ARGV, 5 * i - 4, 5 * i)
+  local start = string.format('%016.0f', now - age)
+  local held = redis.call('GET', key)
+  local mine = held and string.sub(held, 17, 32) == token
+  if mine then
+    start = string.sub(held, 1, 16)
+  end
+  if held and not mine and (first == '0' or string.sub(held, 1, 16) > start) then
+    answer[#answer + 1] = i
+  elseif mine and string.sub(held, 33, 48) > string.sub(rest, 1, 16) then
+    -- late
+  elseif tonumber(keep) > 0 then
+    redis.call('SET', key, start .. token .. rest, 'PX', keep)
+    if not held and first == '0' then
+      answer[1] = 1
+    end
+  else
+    redis.call('DEL', key)
+  end
+end
+return answer
+""")
+
+#: Reads entries: for each key its value and the milliseconds it has left.
+_LOOKUP = Script("""
+local found = {}
+for i, key in ipairs(KEYS) do
+  found[2 * i - 1] = redis.call('GET', key)
+  found[2 * i] = redis.call('PTTL', key)
+end
+return found
+""")
+
+_TOKEN = struct.Struct(">QQ")
+#: The ttl in milliseconds, and the record.
+_TTL = struct.Struct(">Q")
+_TTL_AT = 48
+_RECORD_AT = _TTL_AT + _TTL.size
+
+_Entries = list[tuple[str, Snapshot]]
+
+
+class RedisStore:
+    """The entries of all processes that use this server or cluster."""
+
+    near = False
+
+    def __init__(self, url: str, lease: float = LEASE) -> None:
+        self._url = url
+        self._lease = _milliseconds(lease)
+        self._server = Server(url)
+        self._owner = int.from_bytes(os.urandom(8))
+        self._health = Health(self._server.name)
+        self._gatherer = Gatherer(self._fetch, self._health)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Become another owner, with connections of its own."""
+        self._server = Server(self._url)
+        self._owner = int.from_bytes(os.urandom(8))
+        self._health.after_fork()
+
+    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+        """Write a batch; waits for no other process."""
+        now = time.monotonic_ns()
+        outcome = Outcome()
+        try:
+            answers = self._server.call(
+                _PUBLISH,
+                [_key(update.identifier) for update in batch],
+                [self._arguments(update, now) for update in batch],
+            )
+        except StoreError as error:
+            self._health.failed("publish", str(error))
+            raise
+        self._health.worked("publish")
+        for first, (emptied, *places) in answers:
+            outcome.emptied |= bool(emptied)
+            # Lua counts from one.
+            outcome.displaced += [batch[first + place - 1].identifier for place in places]
+        return outcome
+
+    def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
+        """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
+        return self._gatherer.lookup(identifier)
+
+    def entries(self, limit: int) -> Future[_Entries]:
+        """Return up to ``limit`` entries, running ones first; none where the server is away."""
+        listed: Future[_Entries] = Future()
+        listed.set_running_or_notify_cancel()
+
+        def walk() -> None:
+            try:
+                listed.set_result(self._list(limit))
+            except StoreError:  # which the lookups and the publisher find, and say, for themselves
+                listed.set_result([])
+
+        threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
+        return listed
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._gatherer.close()
+        self._server.close()
+
+    def _arguments(self, update: Update, now: int) -> tuple[bytes | int, ...]:
+        _, start, snapshot, ttl, first = update
+        keep = _milliseconds(ttl)
+        value = b"%016d" % (now // 1000) + _TTL.pack(keep) + encode(snapshot)
+        life = keep + self._lease if snapshot.state is State.RUNNING else keep
+        return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
+
+    def _fetch(self, identifiers: Sequence[str]) -> list[Snapshot]:
+        answers = self._server.call(_LOOKUP, [_key(identifier) for identifier in identifiers])
+        return [
+            _read(value, left)
+            for _, found in answers
+            for value, left in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    def _list(self, limit: int) -> _Entries:
+        running: _Entries = []
+        finished: _Entries = []
+        keys = self._server.keys(PREFIX)
+        while len(running) < limit and (batch := list(islice(keys, SCAN))):
+            identifiers = [key[len(PREFIX) :].decode() for key in batch]
+            for identifier, snapshot in zip(identifiers, self._fetch(identifiers), strict=True):
+                if snapshot is not UNKNOWN:
+                    known = running if snapshot.state is State.RUNNING else finished
+                    known.append((identifier, snapshot))
+        return [*running, *finished][:limit]
+
+
+def _key(identifier: str) -> bytes:
+    return PREFIX + identifier.encode()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1e3)
+
+
+def _read(value: bytes | None, left: int) -> Snapshot:
+    if value is None:
+        return UNKNOWN
+    (ttl,) = _TTL.unpack_from(value, _TTL_AT)
+    snapshot = decode(value, _RECORD_AT)
+    if snapshot.state is State.RUNNING and left <= ttl:
+        return lapsed(snapshot)
+    return snapshot

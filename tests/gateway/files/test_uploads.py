@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import random
+import resource
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.tracking import Show, Track
+from mod_progress.gateway.files.static import Docroot, Static
+from mod_progress.gateway.files.uploads import MOST_FILES, MOST_PARTS, StoreUploads
+from mod_progress.gateway.limits import Limits
+from mod_progress.options import Options
+from tests.gateway.running import Gateway, Response, eventually
+
+SMALL = b"hello\r\n--x--\r\n"
+LARGE = random.Random(2).randbytes(2 * 1024 * 1024 + 5)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "uploads"
+
+
+def storing(directory: Path) -> If:
+    store = StoreUploads(str(directory))
+    served = ActionList((Track(), store, Docroot(str(directory)), Static()))
+    return If(lambda exchange: exchange.request.path == "/progress", Show(), served)
+
+
+TRACKED = Options(methods=frozenset({"POST", "PUT"}))
+
+
+@pytest.fixture
+def server(
+    gateway: Callable[..., Gateway], directory: Path, either: ssl.SSLContext | None
+) -> Gateway:
+    return gateway(storing(directory), tls=either, options=TRACKED)
+
+
+@pytest.fixture
+def plain(gateway: Callable[..., Gateway], directory: Path) -> Gateway:
+    return gateway(storing(directory), options=TRACKED)
+
+
+def stored(directory: Path) -> dict[str, bytes]:
+    """Return what is in a directory, hidden files too."""
+    return (
+        {path.name: path.read_bytes() for path in directory.iterdir()} if directory.exists() else {}
+    )
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Cut a body, for it to go out chunked."""
+    for start in range(0, len(data), 100_000):
+        yield data[start : start + 100_000]
+
+
+def part(disposition: str, content: bytes, *more: str) -> bytes:
+    head = "".join(f"{line}\r\n" for line in (f"Content-Disposition: {disposition}", *more, ""))
+    return b"--limit\r\n" + head.encode() + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--limit--\r\n"
+
+
+def post(server: Gateway, body: bytes, **headers: str) -> Response:
+    kind = {"Content-Type": "multipart/form-data; boundary=limit"}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return server.request("POST", "/up", body, kind | named)
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["sized", "chunked"])
+def test_a_raw_body_is_saved(
+    server: Gateway, directory: Path, content: bytes, chunked: bool
+) -> None:
+    body = pieces(content) if chunked else content
+    answer = server.request("PUT", "/to/file%20name.bin?X-Progress-ID=u", body)
+    assert answer.status == 201
+    assert answer.headers["location"] == "/to/file%20name.bin"
+    assert answer.json() == {"files": [{"name": "file name.bin", "size": len(content)}]}
+    assert stored(directory) == {"file name.bin": content}
+    eventually(lambda: server.show("u")["state"] == "done")
+    shown = server.show("u")
+    assert shown["received"] == shown["request_size"] == len(content)
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_a_form_saves_every_file(server: Gateway, directory: Path, content: bytes) -> None:
+    body = form(
+        part('form-data; name="note"', b"not a file"),
+        part('form-data; name="a"; filename="a.txt"', content, "Content-Type: text/plain"),
+        part('form-data; name="none"; filename=""', b"", "Content-Type: application/octet-stream"),
+        part('form-data; name="b"; filename="../a.txt"', b"two"),
+        part('form-data; name="c"; filename=""', b"nameless"),
+    )
+    answer = post(server, body)
+    assert answer.status == 201
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {
+        "files": [
+            {"name": "a.txt", "size": len(content)},
+            {"name": "a (2).txt", "size": 3},
+            {"name": "upload", "size": 8},
+        ]
+    }
+    assert stored(directory) == {"a.txt": content, "a (2).txt": b"two", "upload": b"nameless"}
+
+
+def test_curl_uploads(plain: Gateway, directory: Path, tmp_path: Path) -> None:
+    """As people do it; curl asks for a 100 where the body is large."""
+    source = tmp_path / "na\u00efve \u2603.bin"
+    source.write_bytes(LARGE)
+    url = f"http://127.0.0.1:{plain.port}/up/"
+    for how in (["-F", f"file=@{source}"], ["-T", str(source)], ["--data-binary", f"@{source}"]):
+        command = ["curl", "-sSf", "--expect100-timeout", "20", *how, url]
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+    names = {source.name, "na\u00efve \u2603 (2).bin", "upload"}
+    assert stored(directory) == dict.fromkeys(names, LARGE)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "disposition", "name"),
+    [
+        ("POST", "/up/ignored", None, "upload"),
+        ("POST", "/up", "attachment; filename=../b.txt", "b.txt"),
+        ("PUT", "/up/", None, "upload"),
+        ("PUT", "/..%2f..%2fetc%2f.passwd", "attachment; filename=c", "passwd"),
+        ("PUT", "/a%5cb%0ac", None, "bc"),
+        ("PUT", "/%FF.txt", None, "txt"),
+    ],
+)
+def test_a_raw_body_gets_a_safe_name(
+    plain: Gateway, directory: Path, method: str, path: str, disposition: str | None, name: str
+) -> None:
+    headers = {"Content-Disposition": disposition} if disposition else {}
+    assert plain.request(method, path, SMALL, headers).status == 201
+    assert stored(directory) == {name: SMALL}
+
+
+def test_many_at_once_with_one_name_are_all_kept(plain: Gateway, directory: Path) -> None:
+    contents = [b"%d" % number for number in range(20)]
+    with ThreadPoolExecutor(8) as clients:
+        answers = clients.map(lambda content: plain.request("PUT", "/a.txt", content), contents)
+        assert {answer.status for answer in answers} == {201}
+    assert sorted(stored(directory).values()) == sorted(contents)
+
+
+def test_what_was_saved_can_be_had(plain: Gateway) -> None:
+    plain.request("PUT", "/a.txt", b"old")
+    answer = plain.request("PUT", "/a.txt", b"new")
+    assert answer.headers["location"] == "/a%20%282%29.txt"
+    assert plain.request("GET", answer.headers["location"]).body == b"new"
+
+
+def test_another_method_is_refused_where_nothing_else_serves_it(
+    gateway: Callable[..., Gateway], directory: Path
+) -> None:
+    server = gateway(StoreUploads(str(directory)))
+    answer = server.request("GET", "/up")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST, PUT")
+
+
+def test_a_form_may_come_byte_by_byte(plain: Gateway, directory: Path) -> None:
+    body = form(part('form-data; name="a"; filename="a.txt"', SMALL), part("form-data", b"x"))
+    head = (
+        b"POST /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        b"Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
+    )
+    with plain.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in head + body:
+            client.send(bytes([byte]))
+        assert client.recv(12) == b"HTTP/1.1 201"
+    assert stored(directory) == {"a.txt": SMALL}
+
+
+GOOD = part('form-data; name="a"; filename="a.txt"', b"content")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (form(GOOD), "multipart/form-data", 400),
+        (form(GOOD), "multipart/form-data; boundary=", 400),
+        (form(GOOD), "multipart/form-data; boundary=other", 400),
+        (form(GOOD), "multipart/form-data; boundary=" + "b" * 300, 400),
+        (b"", "multipart/form-data; boundary=limit", 400),
+        (GOOD, "multipart/form-data; boundary=limit", 400),
+        (form(GOOD)[:-6], "multipart/form-data; boundary=limit", 400),
+        (form(), "multipart/form-data; boundary=limit", 400),
+        (form(part('form-data; name="a"', b"x")), "multipart/form-data; boundary=limit", 400),
+        (b"--limit\r\nno header\r\n\r\n", "multipart/form-data; boundary=limit", 400),
+        (form(GOOD, b"--limit\r\n" + b"A: b\r\n" * 99), "multipart/form-data; boundary=limit", 400),
+        (form(part("a" * 9000, b"")), "multipart/form-data; boundary=limit", 400),
+        (form(*[GOOD] * (MOST_FILES + 1)), "multipart/form-data; boundary=limit", 413),
+        (
+            form(GOOD, *[part("form-data", b"")] * MOST_PARTS),
+            "multipart/form-data; boundary=limit",
+            413,
+        ),
+    ],
+)
+def test_a_bad_form_saves_nothing(
+    plain: Gateway, directory: Path, body: bytes, kind: str, status: int
+) -> None:
+    answer = plain.request("POST", "/up", body, {"Content-Type": kind})
+    assert answer.status == status
+    assert stored(directory) == {}
+
+
+def test_as_many_files_and_parts_as_there_may_be(plain: Gateway, directory: Path) -> None:
+    others = MOST_PARTS - MOST_FILES
+    body = form(*[GOOD] * MOST_FILES, *[part("form-data", b"")] * others)
+    assert len(post(plain, body).json()["files"]) == MOST_FILES
+    assert len(stored(directory)) == MOST_FILES
+
+
+def test_a_part_of_a_file_is_not_taken_for_the_whole(plain: Gateway, directory: Path) -> None:
+    headers = {"Content-Range": "bytes 5-9/10"}
+    assert plain.request("PUT", "/a", b"12345", headers).status == 400
+    assert stored(directory) == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "page"),
+    [
+        ({"Accept": "text/html,*/*;q=0.8"}, True),
+        ({"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}, True),
+        ({"Accept": "text/html", "Sec-Fetch-Mode": "cors"}, False),
+        ({"Accept": "*/*"}, False),
+        ({}, False),
+    ],
+)
+def test_a_person_gets_a_page(plain: Gateway, headers: dict[str, str], page: bool) -> None:
+    body = form(part('form-data; name="a"; filename="<i>.txt"', b"content"))
+    referer = 'http://a/form?"><script>'
+    answer = post(plain, body, Referer=referer, **headers)
+    assert answer.status == 201
+    if not page:
+        assert answer.json()["files"][0]["name"] == "<i>.txt"
+        return
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert b"<li>&lt;i&gt;.txt: 7 bytes</li>" in answer.body
+    assert b'<a href="http://a/form?&quot;&gt;&lt;script&gt;">' in answer.body
+
+
+def test_a_page_leads_back_only_into_the_web(plain: Gateway) -> None:
+    answer = post(plain, form(GOOD), Accept="text/html", Referer="javascript:alert(1)")
+    assert b"javascript" not in answer.body
+
+
+HEAD = b"PUT /a.txt?X-Progress-ID=u HTTP/1.1\r\nHost: a\r\n%b\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [5, 200_000])
+def test_a_client_that_waits_is_asked_for_the_body(
+    server: Gateway, directory: Path, size: int
+) -> None:
+    with server.connect() as client:
+        client.sendall(HEAD % b"Expect: 100-continue\r\nContent-Length: %d\r\n" % size)
+        assert client.recv(100) == CONTINUE
+        client.sendall(bytes(size))
+        assert client.recv(12) == b"HTTP/1.1 201"
+    assert stored(directory) == {"a.txt": bytes(size)}
+
+
+def test_a_client_that_does_not_wait_is_not_asked(plain: Gateway) -> None:
+    head = HEAD % b"Expect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n"
+    assert plain.exchange(head + b"hello").startswith(b"HTTP/1.1 201")
+
+
+def test_a_client_that_is_refused_is_not_asked(plain: Gateway) -> None:
+    waiting = b"Expect: 100-continue\r\nContent-Length: 5\r\nContent-Range: bytes 0-4/9\r\n"
+    assert plain.exchange(HEAD % waiting).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD % b"Content-Length: 900000\r\n" + LARGE[:9000],
+        HEAD % b"Content-Length: 9000\r\n" + LARGE[:900],
+        HEAD % b"Transfer-Encoding: chunked\r\n" + b"9\r\nab",
+        HEAD.replace(b"PUT", b"POST")
+        % b"Content-Length: 9000\r\nContent-Type: multipart/form-data; boundary=limit\r\n"
+        + GOOD
+        + GOOD[:-3],
+    ],
+    ids=["spliced", "copied", "chunked", "form"],
+)
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_an_upload_that_is_cut_leaves_nothing(
+    server: Gateway, directory: Path, sent: bytes, reset: bool
+) -> None:
+    with server.connect() as client:
+        client.sendall(sent)
+        eventually(lambda: server.show("u").get("received"))
+        eventually(lambda: any(str(directory) in name for name in server.descriptors))
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    eventually(lambda: server.show("u") == {"state": "error", "status": 0})
+    eventually(lambda: not any(str(directory) in name for name in server.descriptors))
+    assert stored(directory) == {}
+
+
+def test_an_upload_counts_what_came(plain: Gateway) -> None:
+    with plain.connect() as client:
+        client.sendall(HEAD % b"Content-Length: 1000000\r\n" + LARGE[:300_000])
+        eventually(lambda: plain.show("u")["received"] == 300_000)
+        assert plain.show("u")["state"] == "running"
+        client.sendall(LARGE[300_000:1_000_000])
+        assert client.recv(12) == b"HTTP/1.1 201"
+
+
+@pytest.mark.parametrize("length", [10, 500_000])
+def test_a_client_that_stops_sending_gets_408(
+    gateway: Callable[..., Gateway], directory: Path, length: int
+) -> None:
+    limits = Limits(body_idle_time=0.5, drain_time=1.0)
+    server = gateway(storing(directory), limits=limits, options=TRACKED)
+    assert server.exchange(HEAD % b"Content-Length: %d\r\n" % length + b"abc").startswith(
+        b"HTTP/1.1 408"
+    )
+    assert stored(directory) == {}
+
+
+@pytest.mark.parametrize("how", ["spliced", "chunked", "form"])
+def test_a_full_disk_is_507(plain: Gateway, directory: Path, how: str) -> None:
+    plain.request("PUT", "/before", SMALL)
+    resource.prlimit(plain.pid, resource.RLIMIT_FSIZE, (1024 * 1024, resource.RLIM_INFINITY))
+    if how == "form":
+        answer = post(plain, form(part('form-data; filename="a"', LARGE)))
+    else:
+        body = pieces(LARGE) if how == "chunked" else LARGE
+        answer = plain.request("PUT", "/a", body)
+    assert answer.status == 507
+    assert stored(directory) == {"before": SMALL}
+    assert plain.request("PUT", "/after", SMALL).status == 201
+
+
+def test_a_directory_that_cannot_be_is_500(gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    server = gateway(StoreUploads(str(tmp_path / "file" / "uploads")))
+    assert server.request("PUT", "/a", SMALL).status == 500

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mod_progress.stores.contract import CAPACITY, StoreBusy, StoreError, Update
+from mod_progress.stores.lmdb import environment as environments
+from mod_progress.stores.lmdb.store import BYTES_AN_ENTRY, LocalStore
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.stores.store_servers import eventually
+
+RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
+DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
+
+
+def update(identifier: str, snapshot: Snapshot = DONE, ttl: float = 30.0) -> Update:
+    return Update(identifier, 1, snapshot, ttl, first=True)
+
+
+def publish_many(store: LocalStore, number: int) -> None:
+    for first in range(0, number, 10):
+        store.publish([update(f"id{first + each}") for each in range(10)])
+
+
+def files(tmp_path: Path) -> Path:
+    (found,) = (tmp_path / f"mod_progress-{os.geteuid()}").iterdir()
+    return found
+
+
+@pytest.fixture
+def store() -> Iterator[LocalStore]:
+    store = LocalStore("test")
+    yield store
+    store.close()
+
+
+def test_names_separate_applications(store: LocalStore) -> None:
+    store.publish([update("a")])
+    other = LocalStore("other")
+    assert other.lookup("a") == UNKNOWN
+    assert store.lookup("a") == DONE
+
+
+def test_beyond_the_capacity_the_oldest_finished_leave_first() -> None:
+    store = LocalStore("small", capacity=10)
+    store.publish([update("runs", RUNNING)])
+    for number in range(30):
+        store.publish([update(f"id{number}", ttl=30 + number)])
+    held = dict(store.entries(100))
+    assert 9 <= len(held) <= 12
+    assert held.keys() == {"runs", *(f"id{number}" for number in range(31 - len(held), 30))}
+
+
+def test_what_is_over_is_swept(store: LocalStore) -> None:
+    store.publish([update(f"id{number}", ttl=0.05) for number in range(100)])
+    eventually(lambda: store.lookup("id99") == UNKNOWN)
+    for _ in range(50):
+        store.publish([update("a")])
+    with store._open().handle().begin() as transaction:
+        assert transaction.stat()["entries"] == 2
+
+
+def test_a_long_transfer_is_swept_over_not_away() -> None:
+    store = LocalStore("long", lease=0.05)
+    store.publish([update("a", RUNNING, ttl=0.05)])
+    for _ in range(20):
+        eventually(lambda: store.lookup("a").state is State.ERROR)
+        store.publish([update("a", RUNNING, ttl=0.05)])
+        assert store.lookup("a") == RUNNING
+
+
+def test_the_capacity_of_the_longest_ids_fits_the_map() -> None:
+    """At a hundredth of the size; pages get emptier the more batches come in no order."""
+    capacity = CAPACITY // 100
+    store = LocalStore("wide", capacity=capacity)
+    for first in range(3 * capacity):
+        name = f"{first * 7919 % capacity:0128d}"
+        if first % 5 == 0:
+            batch = []
+        batch.append(update(name, ttl=30 + first % 7))
+        if first % 5 == 4:
+            store.publish(batch)
+    assert len(store.entries(capacity)) > 0.99 * capacity
+    with store._open().handle().begin():
+        info = store._open().handle().info()
+    assert info["last_pgno"] * 4096 < capacity * BYTES_AN_ENTRY
+
+
+def test_a_full_map_is_said_once_and_starts_over(caplog: pytest.LogCaptureFixture) -> None:
+    store = LocalStore("full", map_size=1 << 18)
+    other = LocalStore("full", map_size=1 << 18)
+    with pytest.raises(StoreError, match="it is full"):
+        publish_many(store, 10_000)
+    store.publish([update("a")])
+    assert store.lookup("a") == DONE
+    eventually(lambda: other.lookup("a") == DONE)
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "it is full; each process answers from its own table until it is back",
+        "it is back",
+    ]
+
+
+def test_a_broken_file_is_put_away(
+    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.publish([update("a")])
+    store.close()
+    (files(tmp_path) / "data.mdb").write_bytes(b"no database at all" * 1000)
+    assert store.lookup("a") == UNKNOWN
+    with pytest.raises(StoreError):
+        store.publish([update("a")])
+    store.publish([update("a")])
+    assert store.lookup("a") == DONE
+    assert len(caplog.records) == 2
+
+
+def test_files_that_were_deleted_are_made_anew(store: LocalStore, tmp_path: Path) -> None:
+    store.publish([update("a")])
+    shutil.rmtree(files(tmp_path))
+
+    def written_anew() -> bool:
+        store.publish([update("b")])
+        return files_are_there()
+
+    def files_are_there() -> bool:
+        return any((tmp_path / f"mod_progress-{os.geteuid()}").iterdir())
+
+    eventually(written_anew)
+    assert store.lookup("b") == DONE
+
+
+def test_a_directory_of_another_makes_a_store_that_is_away(
+    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"mod_progress-{os.geteuid()}").mkdir(mode=0o755)
+    for _ in range(3):
+        assert store.lookup("a") == UNKNOWN
+        with pytest.raises(StoreError):
+            store.publish([update("a")])
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of half a megabyte, such as a container's /dev/shm may be, but smaller."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=512k,mode=700", "none"]
+    subprocess.run(["mount", *options, place], check=True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_is_an_error_and_no_crash(store: LocalStore, small_disk: Path) -> None:
+    store.publish([update("a", ttl=300)])
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space"):
+        ballast.write_bytes(bytes(1 << 20))
+    with pytest.raises(StoreError, match="No space"):
+        publish_many(store, 5000)
+    ballast.unlink()
+    store.publish([update("b")])
+    assert store.lookup("b") == DONE
+    store.close()
+
+
+_WRITER = """
+import os, sys, time
+from mod_progress.stores.local import LocalStore
+with LocalStore("test")._open().writing(1.0) as transaction:
+    transaction.put(b"ehalf", b"written")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer(store: LocalStore) -> Iterator[subprocess.Popen[str]]:
+    """Another process, in the middle of a transaction."""
+    store.publish([update("a")])
+    command = [sys.executable, "-c", _WRITER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        process.kill()
+
+
+def test_a_writer_that_crashes_leaves_nothing_half_done(
+    store: LocalStore, writer: subprocess.Popen[str]
+) -> None:
+    writer.kill()
+    writer.wait()
+    store.publish([update("b")])
+    assert [store.lookup(each) for each in ("a", "b", "half")] == [DONE, DONE, UNKNOWN]
+
+
+def test_readers_do_not_wait_for_a_writer(store: LocalStore, writer: subprocess.Popen[str]) -> None:
+    writer.send_signal(signal.SIGSTOP)
+    assert store.lookup("a") == DONE
+
+
+def test_a_writer_that_is_stopped_is_waited_for_a_second_and_said_once(
+    store: LocalStore, writer: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreBusy):
+        store.publish([update("b")], patience=0.0)
+    assert not caplog.records
+    for _ in range(2):
+        with pytest.raises(StoreError, match="does not end its writing"):
+            store.publish([update("b")])
+    assert len(caplog.records) == 1
+    writer.kill()
+    writer.wait()
+    store.publish([update("b")])
+    assert store.lookup("b") == DONE
+    assert len(caplog.records) == 2
+
+
+def test_a_fork_does_not_wait_for_a_writer_of_another_process(
+    store: LocalStore, writer: subprocess.Popen[str]
+) -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0 if store.lookup("a") == DONE else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+_READER = """
+from mod_progress.stores.local import LocalStore
+transaction = LocalStore("test")._open().handle().begin()
+print("reading", flush=True)
+input()
+"""
+
+
+def test_the_slot_of_a_reader_that_died_is_freed(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "CHECK", 0.0)
+    store.publish([update("a")])
+    command = [sys.executable, "-c", _READER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        assert str(process.pid) in store._open().handle().readers()
+        process.kill()
+    store.publish([update("b")])
+    assert str(process.pid) not in store._open().handle().readers()

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from mod_progress.stores.contract import StoreError
+from mod_progress.stores.health import Health
+from mod_progress.stores.redis import lookups as gather
+from mod_progress.stores.redis.lookups import Gatherer
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.stores.store_servers import eventually
+
+FOUND = Snapshot(State.RUNNING, 1)
+
+
+class Far:
+    """Something far away, whose road can be closed."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.there = True
+        self.asked: list[Sequence[str]] = []
+
+    def fetch(self, identifiers: Sequence[str]) -> list[Snapshot]:
+        self.asked.append(identifiers)
+        self.open.wait()
+        if not self.there:
+            raise StoreError("nobody is there")
+        return [FOUND._replace(received=len(identifier)) for identifier in identifiers]
+
+
+@pytest.fixture
+def far() -> Far:
+    return Far()
+
+
+@pytest.fixture
+def gatherer(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatherer]:
+    monkeypatch.setattr(gather, "RETRY", 0.05)
+    gatherer = Gatherer(far.fetch, Health("far"))
+    yield gatherer
+    far.open.set()
+    gatherer.close()
+
+
+def future(gatherer: Gatherer, identifier: str) -> Future[Snapshot]:
+    found = gatherer.lookup(identifier)
+    assert isinstance(found, Future)
+    return found
+
+
+def test_what_is_asked_during_a_round_trip_makes_the_next_one(far: Far, gatherer: Gatherer) -> None:
+    far.open.clear()
+    first = future(gatherer, "a")
+    eventually(lambda: far.asked)
+    others = [future(gatherer, "b" * size) for size in range(2, 50)]
+    far.open.set()
+    assert first.result(timeout=1).received == 1
+    assert [other.result(timeout=1).received for other in others] == [*range(2, 50)]
+    assert [len(asked) for asked in far.asked] == [1, 48]
+
+
+def test_nobody_waits_longer_than_a_second(
+    far: Far, gatherer: Gatherer, caplog: pytest.LogCaptureFixture
+) -> None:
+    far.open.clear()
+    futures = [future(gatherer, "a") for _ in range(10)]
+    assert [each.result(timeout=1) for each in futures] == [UNKNOWN] * 10
+    assert gatherer.lookup("a") == UNKNOWN
+    assert len(caplog.records) == 1
+    far.open.set()
+    eventually(lambda: len(caplog.records) == 2)
+    assert future(gatherer, "a").result(timeout=1).received == 1
+
+
+def test_after_a_failure_it_tries_again_by_itself(
+    far: Far, gatherer: Gatherer, caplog: pytest.LogCaptureFixture
+) -> None:
+    far.there = False
+    assert future(gatherer, "a").result(timeout=1) == UNKNOWN
+    eventually(lambda: len(far.asked) > 3)
+    assert gatherer.lookup("a") == UNKNOWN
+    assert len(caplog.records) == 1
+    far.there = True
+    eventually(lambda: isinstance(gatherer.lookup("a"), Future))
+    assert len(caplog.records) == 2
+
+
+def test_a_caller_cannot_cancel_what_others_wait_for(gatherer: Gatherer) -> None:
+    found = future(gatherer, "a")
+    assert not found.cancel()
+    assert found.result(timeout=1).received == 1
+
+
+def test_a_close_ends_the_threads_and_the_next_lookup_starts_new_ones(
+    gatherer: Gatherer,
+) -> None:
+    before = threading.active_count()
+    for _ in range(3):
+        assert future(gatherer, "abc").result(timeout=1).received == 3
+        gatherer.close()
+        eventually(lambda: threading.active_count() <= before)
