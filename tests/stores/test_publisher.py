@@ -260,7 +260,7 @@ def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker
 
 
 IMPORT = """
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 """
 PATCH = """
