@@ -1,4 +1,4 @@
-"""What a child process must not share with its parent is renewed after a fork."""
+"""After a fork, renew in the child what it must not share with its parent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
+__all__ = ["Forkable", "renew_after_fork"]
+
 
 class Forkable(Protocol):
-    """Holds locks, threads or handles, none of which survives a fork."""
+    """Something that holds locks, threads or handles, none of which works after a fork."""
 
     def after_fork(self) -> None:
-        """Start anew in the child. Runs before any other code of it, with no other thread."""
+        """Start anew in the child. Runs before any other code there, in its only thread."""
 
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
 
 def renew_after_fork(instance: Forkable) -> None:
-    """Have ``instance.after_fork`` called in every child, as long as the instance lives."""
+    """Call ``instance.after_fork`` in every child, as long as the instance lives."""
     _forkables.add(instance)
 
 

@@ -130,7 +130,7 @@ class Tracker:
         transfer = self.table.find(identifier)
         if self.store is None or self._publisher is None:
             return UNKNOWN if transfer is None else transfer.snapshot()
-        if transfer is not None and not transfer.told:
+        if transfer is not None and not transfer.end_published:
             return self._publisher.shown(transfer)
         found = self.store.lookup(identifier)
         if transfer is None:

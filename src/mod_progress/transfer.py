@@ -67,6 +67,7 @@ class Transfer:
         "_acknowledged",
         "_last",
         "_settled",
+        "end_published",
         "expires",
         "identifier",
         "received",
@@ -74,7 +75,6 @@ class Transfer:
         "response_size",
         "state",
         "status",
-        "told",
         "unacknowledged",
         "written",
     )
@@ -102,7 +102,7 @@ class Transfer:
         #: When the table forgets it, by the table's clock: some time after its end.
         self.expires = math.inf
         #: Whether its end is in the store, where another process may have taken its id over since.
-        self.told = False
+        self.end_published = False
         self._acknowledged = 0
         self._last: Snapshot | None = None
         self._settled = settled

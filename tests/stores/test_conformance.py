@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mod_progress.stores.contract import Listing, Outcome, Store, Update
+from mod_progress.stores.contract import Listing, PublishResult, Store, Update
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
@@ -172,7 +172,7 @@ def test_to_publish_the_same_twice_is_harmless(open_store: Open) -> None:
 
 def test_an_entry_that_the_store_lost_is_written_anew(open_store: Open) -> None:
     store = open_store()
-    assert store.publish([update(first=False)]) == Outcome(
+    assert store.publish([update(first=False)]) == PublishResult(
         emptied=not isinstance(store, MemoryStore)
     )
     assert look(store, "a") == RUNNING

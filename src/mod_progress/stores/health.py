@@ -1,16 +1,18 @@
-"""Say once that a store went, and once that it is back."""
+"""Log once when a store fails, and once when it works again."""
 
 from __future__ import annotations
 
 import logging
 import threading
 
+__all__ = ["Health"]
+
 logger = logging.getLogger("mod_progress")
 
 
 class Health:
-    """Whether the store called ``name`` works: in each of its uses, for reading may go on while
-    writing fails.
+    """Whether the store called ``name`` works. Reading may work while writing fails, so each use
+    counts on its own.
     """
 
     def __init__(self, name: str) -> None:
@@ -19,7 +21,7 @@ class Health:
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
-        """Forget a lock that another thread of the parent may hold."""
+        """Make a new lock: another thread of the parent may hold the old one."""
         self._lock = threading.Lock()
 
     def failed(self, use: str, why: str) -> None:
@@ -35,7 +37,7 @@ class Health:
             )
 
     def worked(self, *uses: str) -> None:
-        """Note that these did what they should."""
+        """Note that each of ``uses`` worked."""
         if not self._failing:
             return
         with self._lock:

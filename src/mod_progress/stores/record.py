@@ -1,4 +1,4 @@
-"""The bytes of a Snapshot."""
+"""How stores write a Snapshot as bytes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import struct
 
 from mod_progress.transfer import Snapshot, State
 
+__all__ = ["SIZE", "decode", "decode_state", "encode"]
+
 _STATES = tuple(State)
 _CODES = {state: code for code, state in enumerate(_STATES)}
 
 #: The state, the four counters in the order of Snapshot, the status.
 _LAYOUT = struct.Struct(">BQQqQH")
 
+#: Bytes of a record.
 SIZE = _LAYOUT.size
 
-#: No size is negative, so this one says that nobody knows it.
+#: Stands for a request size that nobody knows, since no size is negative.
 _NO_SIZE = -1
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """Return `SIZE` bytes that `decode` takes back."""
+    """Return the record of a snapshot: `SIZE` bytes, which `decode` reads."""
     state, received, sent, request_size, response_size, status = snapshot
     if request_size is None:
         request_size = _NO_SIZE
@@ -27,7 +30,7 @@ def encode(snapshot: Snapshot) -> bytes:
 
 
 def decode(record: bytes, offset: int = 0) -> Snapshot:
-    """Return the Snapshot that lies at ``offset``."""
+    """Return the snapshot of the record that begins at ``offset``."""
     code, received, sent, size, response_size, status = _LAYOUT.unpack_from(record, offset)
     return Snapshot(
         _STATES[code], received, sent, None if size == _NO_SIZE else size, response_size, status
@@ -35,5 +38,5 @@ def decode(record: bytes, offset: int = 0) -> Snapshot:
 
 
 def decode_state(record: bytes, offset: int = 0) -> State:
-    """Return the state alone of the Snapshot that lies at ``offset``."""
+    """Return only the state of the record that begins at ``offset``."""
     return _STATES[record[offset]]

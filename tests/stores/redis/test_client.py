@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mod_progress.stores.contract import Listing, StoreError, Update
-from mod_progress.stores.redis.server import Script, Server
+from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import Snapshot, State
 from tests.stores.store_servers import RedisServer, eventually, free_port, look
@@ -31,7 +31,7 @@ def works(url: str) -> bool:
 
 def test_a_unix_socket(redis_server: RedisServer) -> None:
     assert works(f"unix://{redis_server.socket}?db=2")
-    assert Server(f"unix://{redis_server.socket}?password=geheim").name == (
+    assert Client(f"unix://{redis_server.socket}?password=geheim").name == (
         f"unix://{redis_server.socket}"
     )
 
@@ -149,11 +149,11 @@ def test_a_slot_that_moved_is_found(cluster: list[RedisServer]) -> None:
 
 
 def test_errors_hold_no_key(redis_server: RedisServer) -> None:
-    server = Server(redis_server.url)
+    client = Client(redis_server.url)
     with pytest.raises(StoreError) as caught:
-        server.call(Script("return redis.call('NONSENSE', KEYS[1])"), [b"the-key"])
+        client.run(Script("return redis.call('NONSENSE', KEYS[1])"), [b"the-key"])
     assert "the-key" not in str(caught.value)
-    server.close()
+    client.close()
 
 
 def test_scripts_are_loaded_again_where_the_server_forgot_them(redis_server: RedisServer) -> None:
