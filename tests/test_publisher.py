@@ -29,8 +29,8 @@ def open_tracker() -> Iterator[Open]:
     """Opens a tracker; each is as another process has it, over one local store."""
     opened: list[Tracker] = []
 
-    def opens(**options: float) -> Tracker:
-        tracker = Tracker(Options(**options), LocalStore("publisher"))
+    def opens(ttl: float = 30.0) -> Tracker:
+        tracker = Tracker(Options(ttl=ttl), LocalStore("publisher"))
         opened.append(tracker)
         return tracker
 
@@ -45,10 +45,15 @@ def track(tracker: Tracker, identifier: str = "a", size: int | None = 1000) -> T
     return transfer
 
 
+def look(tracker: Tracker, identifier: str) -> Snapshot:
+    found = tracker.look(identifier)
+    assert isinstance(found, Snapshot)
+    return found
+
+
 def sees(tracker: Tracker, identifier: str = "a", **members: object) -> Callable[[], bool]:
     def matches() -> bool:
-        found = tracker.look(identifier)
-        assert isinstance(found, Snapshot)
+        found = look(tracker, identifier)
         return all(getattr(found, name) == value for name, value in members.items())
 
     return matches
@@ -96,7 +101,7 @@ def test_the_end_is_never_followed_by_a_running_answer(open_tracker: Open) -> No
             eventually(sees(tracker, identifier, state=State.RUNNING))
         transfer.delivered()
         eventually(sees(tracker, identifier, state=State.DONE))
-        assert {tracker.look(identifier).state for _ in range(200)} == {State.DONE}
+        assert {look(tracker, identifier).state for _ in range(200)} == {State.DONE}
 
 
 def test_a_later_transfer_elsewhere_takes_the_id_over(open_tracker: Open) -> None:
@@ -121,7 +126,7 @@ def test_one_that_finished_here_may_be_taken_over_elsewhere(open_tracker: Open) 
     """A client tries again with the same id, and reaches another worker."""
     first, second = open_tracker(), open_tracker()
     track(first).cut()
-    assert first.look("a").state is State.ERROR
+    assert look(first, "a").state is State.ERROR
     track(second).received = 500
     eventually(sees(first, state=State.RUNNING, received=500))
 
@@ -150,7 +155,7 @@ def test_the_thread_comes_with_the_first_transfer_and_goes_after_the_last(
         (thread,) = publisher_threads() - others
         assert thread.daemon
         transfer.delivered()
-        eventually(lambda thread=thread: thread not in publisher_threads())
+        eventually(lambda: publisher_threads() == others)
         assert sees(other, f"id{number}", state=State.DONE)()
 
 
@@ -217,21 +222,23 @@ def test_without_a_store_nothing_runs() -> None:
     before = threading.active_count()
     tracker = Tracker()
     track(tracker).delivered()
-    assert tracker.look("a").state is State.DONE
-    assert tracker.look("b") is UNKNOWN
+    assert look(tracker, "a").state is State.DONE
+    assert look(tracker, "b") is UNKNOWN
     assert threading.active_count() == before
     tracker.close()
 
 
 def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker: Open) -> None:
     mine, other = open_tracker(), open_tracker()
+    publisher = mine._publisher
+    assert publisher is not None
     for number in range(5):
         transfer = track(mine, f"id{number}")
         assert sees(mine, f"id{number}", state=State.RUNNING)()
         transfer.received = 7
         eventually(sees(other, f"id{number}", received=7), seconds=publishers.IDLE / 2)
         transfer.delivered()
-        eventually(lambda: not mine._publisher._running)
+        eventually(lambda: not publisher._publications.running)
 
 
 IMPORT = """

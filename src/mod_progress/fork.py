@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol, TypeVar
 from weakref import WeakSet
 
-__all__ = ["Forkable", "renew_after_fork"]
+__all__ = ["Forkable", "for_each", "renew_after_fork"]
+
+logger = logging.getLogger("mod_progress")
+
+_Instance = TypeVar("_Instance")
 
 
 class Forkable(Protocol):
@@ -24,9 +31,22 @@ def renew_after_fork(instance: Forkable) -> None:
     _forkables.add(instance)
 
 
-def _renew() -> None:
-    for instance in list(_forkables):
-        instance.after_fork()
+def for_each(instances: Iterable[_Instance], step: Callable[[_Instance], object]) -> None:
+    """Call ``step`` with each instance. If one fails, the log says so, and the next one follows.
+
+    This is for steps at a fork or at the end of the process, where nobody handles an exception.
+    """
+    for instance in list(instances):
+        try:
+            step(instance)
+        except Exception:
+            with suppress(Exception):  # a log handler may fail too
+                logger.exception("%s failed", step.__qualname__)
 
 
-os.register_at_fork(after_in_child=_renew)
+if hasattr(os, "register_at_fork"):  # which Windows lacks, and needs not
+    os.register_at_fork(after_in_child=lambda: for_each(_forkables, _renew))
+
+
+def _renew(instance: Forkable) -> None:
+    instance.after_fork()

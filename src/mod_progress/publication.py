@@ -1,11 +1,14 @@
-"""A transfer as the publisher sees it: what the store has of it, and when it needs an update."""
+"""The transfers as the publisher sees them: what the store has of each, and what it lacks."""
 
 from __future__ import annotations
 
-from mod_progress.stores.contract import LEASE, Update
-from mod_progress.transfer import Snapshot, Transfer
+from collections import OrderedDict
+from collections.abc import Sequence
 
-__all__ = ["RENEWAL", "Publication"]
+from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
+from mod_progress.transfer import Snapshot, State, Transfer
+
+__all__ = ["RENEWAL", "Publication", "Publications", "write"]
 
 #: The part of its size by which a transfer must have moved to be worth an update at once: one pixel
 #: of a bar of 200.
@@ -58,3 +61,78 @@ class Publication:
         self.snapshot = snapshot
         self.published_at = now
         self.moved = snapshot.received + self.transfer.written
+
+
+class Publications:
+    """The transfers of this process that the store has to know, by id."""
+
+    __slots__ = ("ended", "fresh", "running")
+
+    def __init__(self) -> None:
+        self.running: dict[str, Publication] = {}
+        #: Those whose end the store does not have yet, oldest first.
+        self.ended: OrderedDict[str, Publication] = OrderedDict()
+        #: Those that started or ended since the last batch: they are in one of the others too.
+        self.fresh: dict[str, Publication] = {}
+
+    def enter(self, transfer: Transfer, start: int, now: float) -> None:
+        """Enter a transfer that began at ``start``, or the end of one if ``start`` is 0."""
+        identifier = transfer.identifier
+        if start:
+            self.ended.pop(identifier, None)
+            publication = self.running[identifier] = Publication(transfer, start)
+        else:
+            known = self.running.get(identifier)
+            if known is None or known.transfer is not transfer:
+                return  # its end was entered before, or it was displaced just before it ended
+            publication = known
+        # Checked only now, since from here on `Publisher.ended` finds it among the running ones.
+        if transfer.state is not State.RUNNING:
+            publication.ended_at = now
+            self.ended[identifier] = publication
+            del self.running[identifier]
+        self.fresh[identifier] = publication
+
+    def find(self, transfer: Transfer) -> Publication | None:
+        """Return the publication of a transfer, unless another one has its id now."""
+        identifier = transfer.identifier
+        found = self.running.get(identifier) or self.ended.get(identifier)
+        return found if found is not None and found.transfer is transfer else None
+
+    def drop(self, publication: Publication) -> None:
+        """Forget a publication."""
+        identifier = publication.transfer.identifier
+        for held in self.running, self.ended, self.fresh:
+            if held.get(identifier) is publication:
+                del held[identifier]
+        if publication.ended_at:
+            publication.transfer.end_published = True
+
+    def limit_ended(self, most: int) -> None:
+        """Forget the oldest ends beyond ``most``: the store may be away for long."""
+        while len(self.ended) > most:
+            self.ended.popitem(last=False)[1].transfer.end_published = True
+
+
+def write(
+    store: Store, updates: Sequence[Update], timeout: float
+) -> tuple[PublishResult, dict[str, Exception]]:
+    """Publish the updates; return the result, and the ids of invalid ones with the reasons.
+
+    An exception that is no `StoreError` does not tell which update it is about. The updates are
+    then published one by one. Raises `StoreError`.
+    """
+    result, refused = PublishResult(), dict[str, Exception]()
+    try:
+        return store.publish(updates, timeout), refused
+    except StoreError:
+        raise
+    except Exception:
+        for update in updates:
+            try:
+                result.add(store.publish([update], timeout))
+            except StoreError:
+                raise
+            except Exception as error:
+                refused[update.identifier] = error
+    return result, refused

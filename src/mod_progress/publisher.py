@@ -2,6 +2,9 @@
 
 It is one daemon thread a process. The first tracked transfer starts it, and it ends soon after the
 last one. Requests only hand over their transfers; the thread takes the snapshots.
+
+No exception ends the thread. A transfer that cannot be published is dropped: other processes do not
+know it, this one shows it all the same, and the other transfers are published.
 """
 
 from __future__ import annotations
@@ -11,14 +14,13 @@ import logging
 import sys
 import threading
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
-from mod_progress.fork import renew_after_fork
-from mod_progress.publication import RENEWAL, Publication
+from mod_progress.fork import for_each, renew_after_fork
+from mod_progress.publication import RENEWAL, Publication, Publications, write
 from mod_progress.stores.contract import (
     WRITE_TIMEOUT,
     Store,
@@ -27,6 +29,7 @@ from mod_progress.stores.contract import (
     Update,
     lapsed,
 )
+from mod_progress.stores.health import FaultLog
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
 
@@ -79,6 +82,7 @@ class Publisher:
     def __init__(self, store: Store, table: LookupTable) -> None:
         self._store = store
         self._table = table
+        self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
         _publishers.add(self)
@@ -88,10 +92,7 @@ class Publisher:
         # A start is the transfer and its time, an end is the transfer and 0, None closes. It is a
         # SimpleQueue since a garbage collection amid ``put`` may settle an abandoned transfer.
         self._events: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
-        self._running: dict[str, Publication] = {}
-        self._ended: OrderedDict[str, Publication] = OrderedDict()
-        #: Starts and ends that were entered and not published yet.
-        self._fresh: dict[str, Publication] = {}
+        self._publications = Publications()
         #: Held while events are entered or the store is written.
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -111,7 +112,7 @@ class Publisher:
     def ended(self, transfer: Transfer) -> None:
         """Take note of the end of a transfer that was given to `started`."""
         # If the start is still in the queue, the thread finds the end when it enters the start.
-        if transfer.identifier in self._running:
+        if transfer.identifier in self._publications.running:
             self._enqueue(transfer, 0)
 
     def shown(self, transfer: Transfer) -> Snapshot:
@@ -119,12 +120,19 @@ class Publisher:
 
         Whoever asks this process now may ask another one next, and must not be told less there.
         So if the store is near, the snapshot is published first. If that would have to wait, the
-        answer is what was published last.
+        answer is what was published last. Never raises.
         """
+        try:
+            return self._publish_and_show(transfer)
+        except Exception as error:
+            self._faults.report("a transfer is shown without asking the system", error)
+            return transfer.snapshot(sample=False)
+
+    def _publish_and_show(self, transfer: Transfer) -> Snapshot:
         own = transfer.snapshot()
         if not self._store.near:
             return own
-        publication = self._find(transfer)
+        publication = self._publications.find(transfer)
         if publication is not None and publication.snapshot == own:
             return own
         if not self._working.acquire(blocking=False):
@@ -135,7 +143,7 @@ class Publisher:
                 self._enter_all(now)
                 self._events.put(_WAKE)
             # Both again, since the transfer may have ended before its end was entered here.
-            own, publication = transfer.snapshot(), self._find(transfer)
+            own, publication = transfer.snapshot(), self._publications.find(transfer)
             if publication is not None and publication.snapshot != own and not self._away:
                 try:
                     self._publish([(publication, own)], now, timeout=0.0)
@@ -151,11 +159,6 @@ class Publisher:
         if thread is not None:
             self._events.put(None)
             thread.join(CLOSE_TIMEOUT)
-
-    def _find(self, transfer: Transfer) -> Publication | None:
-        identifier = transfer.identifier
-        found = self._running.get(identifier) or self._ended.get(identifier)
-        return found if found is not None and found.transfer is transfer else None
 
     def _enqueue(self, transfer: Transfer, start: int) -> None:
         self._events.put((transfer, start))
@@ -181,7 +184,7 @@ class Publisher:
     def _run(self) -> None:
         while True:
             try:
-                while self._round():
+                while self._try_round():
                     pass
             finally:
                 self._thread = None
@@ -191,9 +194,20 @@ class Publisher:
                     return
                 self._thread = threading.current_thread()
 
+    def _try_round(self) -> bool:
+        try:
+            return self._round()
+        except Exception as error:
+            self._faults.report("transfers are published late", error)
+            # Those that are new are among the running or ended ones too, which the next look finds.
+            self._publications.fresh.clear()
+            time.sleep(TICK)
+            return True
+
     def _round(self) -> bool:
         """Wait for something to do, and do it; return False to end the thread."""
-        busy = bool(self._running or self._ended)
+        publications = self._publications
+        busy = bool(publications.running or publications.ended)
         woken = self._wait(self._next_look if busy else time.monotonic() + IDLE)
         with self._working:
             now = time.monotonic()
@@ -204,12 +218,11 @@ class Publisher:
                 return False
             if now >= self._next_look:
                 self._look(now)
-            elif self._fresh and not self._away:
+            elif publications.fresh and not self._away:
                 # A transfer that has just begun has hardly sent anything, and most are over before
                 # the first look. To ask the system about each would cost more than all the rest.
-                fresh = self._fresh.values()
-                self._publish([(each, each.transfer.snapshot(sample=False)) for each in fresh], now)
-            self._fresh.clear()
+                self._publish(self._snapshots(publications.fresh, sample=False), now)
+            publications.fresh.clear()
             if self._emptied and not self._away:
                 self._republish_finished()
         return busy or woken
@@ -232,44 +245,41 @@ class Publisher:
         with suppress(Empty):
             while True:
                 self._enter(self._events.get_nowait(), now)
-        while len(self._ended) > self._table.capacity:
-            self._ended.popitem(last=False)[1].transfer.end_published = True
+        self._publications.limit_ended(self._table.capacity)
 
     def _enter(self, event: tuple[Transfer, int] | None, now: float) -> None:
-        """Enter a start or an end, which the next batch publishes."""
         if event is None:
             self._closing = True
-            return
-        transfer, start = event
-        identifier = transfer.identifier
-        if start:
-            self._ended.pop(identifier, None)
-            publication = self._running[identifier] = Publication(transfer, start)
         else:
-            known = self._running.get(identifier)
-            if known is None or known.transfer is not transfer:
-                return  # its end was entered before, or it was displaced just before it ended
-            publication = known
-        # Checked only now: from here on, `ended` finds it among the running ones.
-        if transfer.state is not State.RUNNING:
-            publication.ended_at = now
-            self._ended[identifier] = publication
-            del self._running[identifier]
-        self._fresh[identifier] = publication
+            self._publications.enter(*event, now)
 
     def _look(self, now: float) -> None:
         """Publish what is due, and set the time of the next look."""
         spent = time.thread_time()
         few = FEW if self._store.near else FEW_REMOTE
-        calm = 0.0 if len(self._running) <= few else CALM
-        batch: _Batch = [(each, each.transfer.snapshot()) for each in self._ended.values()]
-        for publication in self._running.values():
-            snapshot = publication.due(now, calm)
+        running = self._publications.running
+        calm = 0.0 if len(running) <= few else CALM
+        batch = self._snapshots(self._publications.ended)
+        for publication in list(running.values()):
+            try:
+                snapshot = publication.due(now, calm)
+            except Exception as error:
+                self._drop(publication, error)
+                continue
             if snapshot is not None:
                 batch.append((publication, snapshot))
         if not batch or self._publish(batch, now):
             cost = time.thread_time() - spent
             self._next_look = now + min(max(TICK, cost / SHARE), RENEWAL)
+
+    def _snapshots(self, publications: dict[str, Publication], sample: bool = True) -> _Batch:
+        batch: _Batch = []
+        for publication in list(publications.values()):
+            try:
+                batch.append((publication, publication.transfer.snapshot(sample)))
+            except Exception as error:
+                self._drop(publication, error)
+        return batch
 
     def _publish(self, batch: _Batch, now: float, timeout: float = WRITE_TIMEOUT) -> bool:
         """Write a batch; return whether the store took it.
@@ -278,10 +288,9 @@ class Publisher:
         """
         ttl = self._table.ttl
         spent = time.thread_time()
+        updates = [publication.update(snapshot, ttl, now) for publication, snapshot in batch]
         try:
-            result = self._store.publish(
-                [publication.update(snapshot, ttl, now) for publication, snapshot in batch], timeout
-            )
+            result, refused = write(self._store, updates, timeout)
         except StoreError as error:
             if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
@@ -291,18 +300,27 @@ class Publisher:
         self._emptied |= self._away or result.emptied
         self._away = False
         for publication, snapshot in batch:
+            identifier = publication.transfer.identifier
+            if identifier in refused:
+                self._drop(publication, refused[identifier])
+                continue
             publication.published(snapshot, now)
             if publication.ended_at:
                 publication.transfer.end_published = True
-                self._ended.pop(publication.transfer.identifier, None)
+                self._publications.ended.pop(identifier, None)
         for identifier in result.displaced:
-            loser = self._running.pop(identifier, None)
+            loser = self._publications.running.pop(identifier, None)
             if loser is not None:
                 loser.transfer.end_published = True
                 self._table.release(loser.transfer)
         cost = time.thread_time() - spent
         self._collect_until = now + min(max(COLLECT, cost / SHARE), COLLECT_MOST)
         return True
+
+    def _drop(self, publication: Publication, error: Exception) -> None:
+        """Publish no more of a transfer."""
+        self._faults.report("a transfer is not published", error)
+        self._publications.drop(publication)
 
     def _republish_finished(self) -> None:
         """Publish again what is finished: the store may have lost it."""
@@ -312,24 +330,25 @@ class Publisher:
             for identifier, snapshot, left in self._table.finished()
         ]
         try:
-            self._store.publish(updates)
+            _, refused = write(self._store, updates, WRITE_TIMEOUT)
         except StoreError:
             self._away = True
-        else:
-            self._emptied = False
+            return
+        self._emptied = False
+        for error in refused.values():
+            self._faults.report("a transfer is not published", error)
 
     def _publish_last(self, now: float) -> None:
         """Publish every end, and what still runs as cut: nobody will publish how it goes on."""
-        batch: _Batch = [(each, each.transfer.snapshot()) for each in self._ended.values()]
-        for publication in self._running.values():
+        batch = self._snapshots(self._publications.ended)
+        # A snapshot may find that its transfer is over.
+        for publication, snapshot in self._snapshots(self._publications.running):
             publication.ended_at = now
-            snapshot = publication.transfer.snapshot()  # which may find that the transfer is over
             runs = snapshot.state is State.RUNNING
             batch.append((publication, lapsed(snapshot) if runs else snapshot))
         if batch and not self._away:
             self._publish(batch, now)
-        self._running.clear()
-        self._ended.clear()
+        self._publications = Publications()
 
 
 @cache
@@ -339,10 +358,11 @@ def _warn_of_late_patching() -> None:
     The locks and queues of this module then block all of gevent's greenlets.
     """
     if time.sleep is not _SLEEP:
-        logger.warning(
-            "gevent patched this process after mod_progress was imported, so that requests wait for"
-            " the thread that publishes transfers: patch first"
-        )
+        with suppress(Exception):  # a request must not fail because a log handler does
+            logger.warning(
+                "gevent patched this process after mod_progress was imported, so that requests wait"
+                " for the thread that publishes transfers: patch first"
+            )
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
@@ -350,5 +370,4 @@ _publishers: WeakSet[Publisher] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    for publisher in list(_publishers):
-        publisher.close()
+    for_each(_publishers, Publisher.close)

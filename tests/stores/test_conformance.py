@@ -74,6 +74,17 @@ def test_another_process_reads_what_was_published(open_store: Open, snapshot: Sn
     assert look(open_store(), "a") == snapshot
 
 
+def test_numbers_beyond_all_bounds_do_no_harm(open_store: Open) -> None:
+    """A client may claim any Content-Length, an app any status, and a configuration any ttl."""
+    store = open_store()
+    huge = Snapshot(State.RUNNING, 2**64, 0, 2**63, 2**70, 10**6)
+    store.publish([update("a", huge), update("b"), update("c", DONE, ttl=1e300)])
+    found = look_many(open_store(), "abc")
+    assert found[0].state is State.RUNNING
+    assert found[0].request_size in (2**63 - 1, 2**63)
+    assert found[1:] == [RUNNING, DONE]
+
+
 def test_every_id_that_is_valid_is_a_key(open_store: Open) -> None:
     identifiers = ["!" * 128, "~", "*", "a:b", "%00", "\\", '"']
     open_store().publish([update(identifier) for identifier in identifiers])

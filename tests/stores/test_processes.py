@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,10 @@ def track(tracker: Tracker, identifier: str, received: int = 0) -> Transfer:
 def seen(tracker: Tracker, identifier: str) -> Snapshot:
     found = tracker.look(identifier)
     return found if isinstance(found, Snapshot) else found.result(timeout=1.5)
+
+
+def has_state(tracker: Tracker, identifier: str, expected: State) -> Callable[[], bool]:
+    return lambda: seen(tracker, identifier).state is expected
 
 
 def in_child(work: Callable[[], bool]) -> bool:
@@ -129,7 +134,8 @@ def test_the_last_end_of_a_multiprocessing_child_is_not_lost(
     spec: str, tracker: Tracker, method: str
 ) -> None:
     track(tracker, "parents")
-    process = multiprocessing.get_context(method).Process(target=_one_transfer, args=(spec, method))
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=_one_transfer, args=(spec, method))
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -178,14 +184,13 @@ def test_the_transfers_of_a_killed_process_are_errors_within_ten_seconds(
         with process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"tracking\n"
-            eventually(lambda tracker=tracker: seen(tracker, "runs").state is State.RUNNING)
+            eventually(has_state(tracker, "runs", State.RUNNING))
             process.kill()
     killed = time.monotonic()
     for tracker in trackers:
         assert seen(tracker, "runs").state is State.RUNNING
-        eventually(
-            lambda tracker=tracker: seen(tracker, "runs")[::5] == (State.ERROR, 0), TO_NOTICE
-        )
+        eventually(has_state(tracker, "runs", State.ERROR), TO_NOTICE)
+        assert seen(tracker, "runs").status == 0
         assert time.monotonic() - killed < TO_NOTICE
         assert seen(tracker, "ended").state is State.DONE
         tracker.close()

@@ -16,6 +16,7 @@ from mod_progress.transfer import Snapshot, State
 __all__ = [
     "CAPACITY",
     "LEASE",
+    "MAX_TTL",
     "WRITE_TIMEOUT",
     "Listing",
     "PublishResult",
@@ -37,6 +38,10 @@ WRITE_TIMEOUT = 1.0
 CAPACITY = 100_000
 
 
+#: Seconds of the longest ttl that a store keeps, ten years: longer ones do not fit its numbers.
+MAX_TTL = 10 * 365 * 86_400.0
+
+
 class StoreError(Exception):
     """The store is gone, full or damaged. The text is for the log and holds no credential."""
 
@@ -53,7 +58,8 @@ class Update(NamedTuple):
     #: process together identify the transfer. Of two transfers with one id the later start wins.
     start: int
     snapshot: Snapshot
-    #: Seconds for which the finished transfer stays readable; with 0 the entry is dropped.
+    #: Seconds for which the finished transfer stays readable, up to `MAX_TTL`; with 0 the entry is
+    #: dropped.
     ttl: float
     #: Whether this is the first update of the transfer. Only the first one may displace an older
     #: transfer; later updates of a displaced transfer change nothing.
@@ -69,6 +75,11 @@ class PublishResult:
     #: Whether an entry that was published before is gone: the store was emptied meanwhile.
     emptied: bool = False
 
+    def add(self, other: PublishResult) -> None:
+        """Take in the result of another part of the batch."""
+        self.displaced += other.displaced
+        self.emptied |= other.emptied
+
 
 class Store(Protocol):
     """Snapshots by id, for every process to read. Safe to share among threads."""
@@ -81,7 +92,8 @@ class Store(Protocol):
 
         May block; it waits at most ``timeout`` seconds for other processes that are writing, and
         then raises `StoreBusy`. Raises `StoreError` for every other fault of the store. A batch
-        that failed may be in the store in part, and may be published again.
+        that failed may be in the store in part, and may be published again. Any other exception
+        means that an update is not valid; the publisher then finds out which.
         """
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:

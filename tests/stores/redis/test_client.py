@@ -100,8 +100,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
         check=True,
         capture_output=True,
     )
-    for server in servers:
-        eventually(lambda server=server: "cluster_state:ok" in server.command("CLUSTER", "INFO"))
+    eventually(lambda: all("state:ok" in each.command("CLUSTER", "INFO") for each in servers))
     yield servers
     for server in servers:
         server.kill()

@@ -25,6 +25,7 @@ from mod_progress.options import OptionError
 from mod_progress.stores.contract import (
     CAPACITY,
     LEASE,
+    MAX_TTL,
     WRITE_TIMEOUT,
     PublishResult,
     StoreBusy,
@@ -259,7 +260,7 @@ class LocalStore:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
+    return round(min(seconds, MAX_TTL) * 1e9)
 
 
 def _index(identifier: bytes, expiry: int) -> bytes:

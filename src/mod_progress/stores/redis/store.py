@@ -18,6 +18,7 @@ from itertools import islice
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import (
     LEASE,
+    MAX_TTL,
     WRITE_TIMEOUT,
     PublishResult,
     StoreError,
@@ -193,7 +194,7 @@ def _key(identifier: str) -> bytes:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1e3)
+    return round(min(seconds, MAX_TTL) * 1e3)
 
 
 def _read(value: bytes | None, left: int) -> Snapshot:
