@@ -1,10 +1,12 @@
 import json
 import re
+from collections.abc import Iterable
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
-from mod_progress.middleware import Front
+from mod_progress.middleware import Front, Response, Track
 from mod_progress.options import OptionError, Options
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot, State
@@ -19,8 +21,15 @@ PARAMETERS = {
 }
 
 
-def front(**parameters):
+def front(**parameters: Any) -> Front:
     return Front(**{**PARAMETERS, **parameters})
+
+
+def answer(front: Front, *question: Any) -> Response:
+    """Return what it answers at once."""
+    response = front.answer(*question)
+    assert isinstance(response, Response)
+    return response
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,7 @@ def front(**parameters):
         ("allow_origins", None, "allow_origins: None is not '*' or origins"),
     ],
 )
-def test_a_wrong_parameter_is_named(name, value, message):
+def test_a_wrong_parameter_is_named(name: str, value: object, message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}") as raised:
         front(**{name: value})
     assert raised.value.name == name
@@ -59,11 +68,11 @@ def test_a_wrong_parameter_is_named(name, value, message):
         (lambda request: request["missing"], "/any", False),
     ],
 )
-def test_track_selects(track, path, wanted):
+def test_track_selects(track: Track, path: str, wanted: bool) -> None:
     assert front(track=track).wants(path, {"yes": True}) is wanted
 
 
-def test_a_failing_track_is_logged(caplog):
+def test_a_failing_track_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert not front(track=lambda request: 1 / 0).wants("/", {})
     assert "ZeroDivisionError" in caplog.text
 
@@ -79,7 +88,9 @@ def test_a_failing_track_is_logged(caplog):
         ("GET", "/progress/", (), False),
     ],
 )
-def test_the_show_leaves_the_app_what_is_not_its_own(method, path, origins, answers):
+def test_the_show_leaves_the_app_what_is_not_its_own(
+    method: str, path: str, origins: str | Iterable[str], answers: bool
+) -> None:
     assert front(allow_origins=origins).answers(method, path) is answers
 
 
@@ -102,13 +113,15 @@ QUIET = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
         ),
     ],
 )
-def test_a_show_answers_in_the_format_that_is_asked_for(query, media_type, body):
-    response = front().answer("GET", query, None, None)
+def test_a_show_answers_in_the_format_that_is_asked_for(
+    query: bytes, media_type: str, body: bytes
+) -> None:
+    response = answer(front(), "GET", query, None, None)
     assert response == (200, [("Content-Type", media_type), *QUIET], body)
 
 
-def test_the_format_is_a_parameter_too():
-    assert front(format="legacy").answer("GET", b"", b"a", None).body.startswith(b"new Object")
+def test_the_format_is_a_parameter_too() -> None:
+    assert answer(front(format="legacy"), "GET", b"", b"a", None).body.startswith(b"new Object")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +133,8 @@ def test_the_format_is_a_parameter_too():
         (b"X-Progress-ID=a&format=xml", None, "format: 'xml' is not one of json, jsonp, legacy"),
     ],
 )
-def test_a_bad_question_gets_a_reason(query, identifier, reason):
-    response = front().answer("GET", query, identifier, None)
+def test_a_bad_question_gets_a_reason(query: bytes, identifier: bytes | None, reason: str) -> None:
+    response = answer(front(), "GET", query, identifier, None)
     assert response.status == 400
     assert dict(response.headers)["Content-Type"] == "application/json"
     assert json.loads(response.body)["error"].startswith(reason)
@@ -142,14 +155,16 @@ ALLOWED = "https://page.example"
     ],
 )
 @pytest.mark.parametrize("query", [b"X-Progress-ID=a", b""])
-def test_pages_of_allowed_origins_may_read(origins, origin, headers, query):
-    response = front(allow_origins=origins).answer("GET", query, None, origin)
+def test_pages_of_allowed_origins_may_read(
+    origins: str | Iterable[str], origin: str | None, headers: dict[str, str], query: bytes
+) -> None:
+    response = answer(front(allow_origins=origins), "GET", query, None, origin)
     sent = dict(response.headers)
     assert {name: sent[name] for name in sent if name == "Vary" or "Allow" in name} == headers
 
 
-def test_a_preflight_allows_the_header():
-    response = front(allow_origins=ALLOWED).answer("OPTIONS", b"", None, ALLOWED)
+def test_a_preflight_allows_the_header() -> None:
+    response = answer(front(allow_origins=ALLOWED), "OPTIONS", b"", None, ALLOWED)
     assert response.status == 204
     assert dict(response.headers) == {
         "Access-Control-Allow-Origin": ALLOWED,
@@ -163,18 +178,19 @@ def test_a_preflight_allows_the_header():
 class FarStore(MemoryStore):
     """A store that answers later."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.asked = []
+        self.asked: list[Future[Snapshot]] = []
 
-    def lookup(self, identifier):
+    def lookup(self, identifier: str) -> Future[Snapshot]:  # type: ignore[override]
         self.asked.append(Future())
         return self.asked[-1]
 
 
-def test_an_answer_from_afar_is_a_future():
+def test_an_answer_from_afar_is_a_future() -> None:
     store = FarStore()
     response = front(store=store).answer("GET", b"X-Progress-ID=a", None, None)
+    assert isinstance(response, Future)
     assert not response.done()
     store.asked[0].set_result(Snapshot(State.ERROR, status=502))
     assert response.result(1).body == b'{"state": "error", "status": 502}'

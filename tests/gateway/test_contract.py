@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +56,10 @@ def start(
     action = If(at("/progress"), Show(), action)
     options = Options(ttl=ttl, methods=frozenset(methods.split()))
     return gateway(action, options=options, tls=tls)
+
+
+def has_received(site: Gateway, size: int) -> bool:
+    return bool(site.show("a")["received"] == size)
 
 
 def ask(site: Gateway, target: str) -> tuple[str, str]:
@@ -334,7 +339,7 @@ def test_a_poll_that_repeats_itself_follows_the_transfer(site: Gateway) -> None:
             assert read_response(client).endswith(RUNNING.format(count, 5).encode())
             if count < 4:
                 uploading.sendall(b"x")
-                eventually(lambda count=count: site.show("a")["received"] == count + 1)
+                eventually(partial(has_received, site, count + 1))
 
 
 @pytest.mark.parametrize("pieces", [(20,), (1, 2, 30)], ids=str)

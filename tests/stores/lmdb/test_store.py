@@ -250,8 +250,9 @@ def test_the_slot_of_a_reader_that_died_is_freed(
     monkeypatch.setattr(environments, "CHECK", 0.0)
     store.publish([update("a")])
     command = [sys.executable, "-c", _READER]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reading\n"
         assert str(process.pid) in store._open().handle().readers()
