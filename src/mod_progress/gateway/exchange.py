@@ -195,6 +195,7 @@ class Exchange:
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
+        self.client.check()  # no status was sent where nobody is there to get one
         self.started = True
         self.bodiless = request.method == "HEAD" or status in BODILESS
         if size is not None:
