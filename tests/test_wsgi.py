@@ -15,6 +15,7 @@ from werkzeug.test import Client
 
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.wsgi import ProgressMiddleware
 
@@ -424,7 +425,7 @@ def test_the_show_answers_head_with_its_headers_alone():
 def test_a_question_without_an_id_gets_a_reason():
     response = Client(ProgressMiddleware(app_of(), store="memory")).get("/progress")
     assert response.status == "400 Bad Request"
-    assert response.json["error"].startswith("X-Progress-ID: ")
+    assert response.data == NO_IDENTIFIER.body
 
 
 class FarStore(MemoryStore):

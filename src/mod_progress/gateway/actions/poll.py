@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.show.formats import FORMATS, HEADERS, Format
-from mod_progress.tracker import Answer, Tracker
+from mod_progress.show.answer import Answer, answer_inquiry
+from mod_progress.show.formats import FORMATS, Format
+from mod_progress.show.question import Inquiry
+from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 #: The fields of a show's answer, by its media type.
 SHOW_LINES = {
-    form.content_type: "".join(
-        f"{name}: {value}\r\n" for name, value in (("Content-Type", form.content_type), *HEADERS)
-    ).encode()
+    form.content_type: "".join(f"{name}: {value}\r\n" for name, value in form.fields).encode()
     for form in FORMATS.values()
 }
 
@@ -50,15 +50,16 @@ class Poll:
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer: at once where the transfer is near."""
-        answer = exchange.tracker.answer(self._identifier, self._form, self._callback)
-        if isinstance(answer, Future):
-            return self._handle_later(exchange, answer)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+        inquiry = Inquiry(self._identifier, self._form, self._callback)
+        found = answer_inquiry(inquiry, exchange.tracker)
+        if isinstance(found, Future):
+            return self._handle_later(exchange, found)
+        exchange.respond(200, found.body, SHOW_LINES[self._form.content_type])
         return None
 
     async def _handle_later(self, exchange: Exchange, future: Future[Answer]) -> None:
-        answer = await asyncio.wrap_future(future)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+        found = await asyncio.wrap_future(future)
+        exchange.respond(200, found.body, SHOW_LINES[self._form.content_type])
 
     def repeat(self, tracker: Tracker, date: bytes) -> bytes | None:
         """Return the whole response to the question asked again; None where it has to wait."""

@@ -8,6 +8,7 @@ from mod_progress.gateway.actions.poll import SHOW_LINES, Poll
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.identifier import CALLBACK_PARAMETER, find_parameter, identify
 from mod_progress.options import Options
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import JSON, Format
 from mod_progress.tracker import logger
 
@@ -59,8 +60,7 @@ class MissingIdentifier:
 
     def handle(self, exchange: Exchange) -> None:
         """Say what is missing."""
-        body = b'{"error": "X-Progress-ID is missing, or not 1 to 128 visible ASCII characters"}'
-        exchange.respond(400, body, SHOW_LINES[JSON.content_type])
+        exchange.respond(NO_IDENTIFIER.status, NO_IDENTIFIER.body, SHOW_LINES[JSON.content_type])
 
 
 _MISSING_IDENTIFIER = MissingIdentifier()
