@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from socket import socket
 from typing import Any
@@ -261,9 +261,15 @@ def _query(environ: Environ) -> bytes:
     return query.encode("latin-1")
 
 
+@lru_cache
+def _variable(name: bytes) -> str:
+    """Return the environ's name for a request header (PEP 3333)."""
+    return "HTTP_" + name.decode().upper().replace("-", "_")
+
+
 def _field(environ: Environ, name: bytes) -> bytes | None:
-    """Return the value of a request header, as `Question.field` does (PEP 3333)."""
-    value: str | None = environ.get("HTTP_" + name.decode().upper().replace("-", "_"))
+    """Return the value of a request header, by its name in lower case."""
+    value: str | None = environ.get(_variable(name))
     return None if value is None else value.encode("latin-1")
 
 

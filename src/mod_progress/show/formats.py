@@ -62,16 +62,18 @@ class Format(NamedTuple):
     name: str
     content_type: str
     render: Callable[[Snapshot, bytes | None], bytes]
-
-    @property
-    def fields(self) -> Fields:
-        """The fields of an answer in this format."""
-        return (("Content-Type", self.content_type), *COMMON_FIELDS)
+    fields: Fields
 
 
-JSON = Format("json", "application/json", render_json)
-JSONP = Format("jsonp", "application/javascript", render_jsonp)
-LEGACY = Format("legacy", "application/javascript", render_legacy)
+def _format(
+    name: str, content_type: str, render: Callable[[Snapshot, bytes | None], bytes]
+) -> Format:
+    return Format(name, content_type, render, (("Content-Type", content_type), *COMMON_FIELDS))
+
+
+JSON = _format("json", "application/json", render_json)
+JSONP = _format("jsonp", "application/javascript", render_jsonp)
+LEGACY = _format("legacy", "application/javascript", render_legacy)
 
 #: The formats by name.
 FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY)}
