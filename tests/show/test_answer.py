@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mod_progress.show.answer import NO_IDENTIFIER, Answer, answer_inquiry, present, refuse
-from mod_progress.show.formats import FORMATS, JSON, JSONP
+from mod_progress.show.formats import FORMATS, JSON, JSONP, Format
 from mod_progress.show.question import Inquiry
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State
@@ -34,7 +34,7 @@ def test_a_tracked_request_is_shown() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS.values())
-def test_an_answer_has_the_fields_of_its_format(form) -> None:
+def test_an_answer_has_the_fields_of_its_format(form: Format) -> None:
     found = present(Inquiry("a", form, None), UNKNOWN)
     assert found.status == 200
     assert found.fields == (

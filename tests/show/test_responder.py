@@ -102,6 +102,6 @@ def test_an_answer_from_far_away_is_a_future(origins: Any) -> None:
 
 
 def test_a_preflight_is_answered() -> None:
-    found = answer_to(question(b"", "OPTIONS", origin=PAGE.encode()), allow_origins=PAGE)
+    found = answer_to(question(b"", method="OPTIONS", origin=PAGE.encode()), allow_origins=PAGE)
     assert (found.status, found.body) == (204, b"")
     assert dict(found.fields)["Access-Control-Allow-Origin"] == PAGE
