@@ -33,8 +33,7 @@ NO_IDENTIFIER = refuse(400, f"{PARAMETER} is missing, or not {RULE}")
 
 def present(inquiry: Inquiry, snapshot: Snapshot) -> Answer:
     """Return the answer that says how far a transfer is."""
-    form = inquiry.form
-    return Answer(200, form.fields, form.render(snapshot, inquiry.callback))
+    return Answer(200, inquiry.form.fields, inquiry.render(snapshot))
 
 
 def answer_inquiry(inquiry: Inquiry, tracker: Tracker) -> Answer | Future[Answer]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mod_progress.identifier import CALLBACK_PARAMETER, FIELD, find_parameter, identify
 from mod_progress.show.formats import Format
+from mod_progress.transfer import Snapshot
 
 
 class Question(NamedTuple):
@@ -25,6 +26,10 @@ class Inquiry(NamedTuple):
     form: Format
     #: The function that a jsonp answer calls, as the query names it.
     callback: bytes | None
+
+    def render(self, snapshot: Snapshot) -> bytes:
+        """Return the body that says how far the transfer is."""
+        return self.form.render(snapshot, self.callback)
 
 
 def inquire(question: Question, form: Format) -> Inquiry | None:

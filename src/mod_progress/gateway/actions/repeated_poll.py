@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mod_progress.gateway.actions.poll import Poll, field_lines
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.state import ServerState
-from mod_progress.show.answer import present
 from mod_progress.show.question import Inquiry
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
@@ -35,11 +34,12 @@ _NOTHING = _Response(b"", b"", UNKNOWN, None)
 class RepeatedPoll:
     """Answers one poll whenever it comes again."""
 
-    __slots__ = ("_inquiry", "_last", "_request", "_state")
+    __slots__ = ("_inquiry", "_last", "_lines", "_request", "_state")
 
     def __init__(self, inquiry: Inquiry, request: bytes, state: ServerState) -> None:
         """Take an inquiry that was answered, and the bytes that asked it."""
         self._inquiry = inquiry
+        self._lines = field_lines(inquiry.form.fields)
         self._request = request
         self._state = state
         self._last = _NOTHING
@@ -67,8 +67,8 @@ class RepeatedPoll:
 
     def _render(self, snapshot: Snapshot) -> _Response:
         inquiry, date = self._inquiry, self._state.date
-        _, fields, body = present(inquiry, snapshot)
-        data = _RESPONSE % (date, field_lines(fields), len(body), body)
+        body = inquiry.render(snapshot)
+        data = _RESPONSE % (date, self._lines, len(body), body)
         runs = snapshot.state is State.RUNNING
         transfer = self._state.tracker.table.find(inquiry.identifier) if runs else None
         return _Response(data, date, snapshot, transfer)
