@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.backends.forwarding import VIA, end_to_end, forwarded_head, next_protocol
 from mod_progress.gateway.backends.http_connection import HttpConnection
 from mod_progress.gateway.backends.tunnel import tunnel
-from mod_progress.gateway.exchange import BODILESS, Exchange
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, response_head
 from mod_progress.gateway.http.request import RequestHead
