@@ -13,7 +13,7 @@ import pytest
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.options import Options
 from mod_progress.show.formats import FORMATS
@@ -50,7 +50,7 @@ def start(
     methods: str = "POST PUT GET HEAD",
     tls: ssl.SSLContext | None = None,
 ) -> Gateway:
-    action: Any = ActionList((Track(), Proxy(Upstream(upstream))))
+    action: Any = ActionList((Track(), Proxy(HttpBackend(upstream))))
     for name, form in FORMATS.items():
         action = If(at(f"/{name}"), Show(form), action)
     action = If(at("/progress"), Show(), action)

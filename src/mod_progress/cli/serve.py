@@ -10,7 +10,7 @@ from pathlib import Path
 from mod_progress.cli.arguments import Parser, seconds, whole_number
 from mod_progress.cli.terminal import LogFormatter, complain, tell
 from mod_progress.config import InvalidConfig, load
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.server import preset
 from mod_progress.gateway.server.listening import ListenError
@@ -161,7 +161,7 @@ class Flags:
     def _preset(self) -> Action:
         show = self.show or preset.SHOW_PATH
         if self.proxy is not None:
-            return preset.proxying(Upstream(self.proxy), self.track or "/", show)
+            return preset.proxying(HttpBackend(self.proxy), self.track or "/", show)
         track = self.track or preset.UPLOAD_PATH
         methods = None if self.methods else frozenset({"POST", "PUT"})
         return preset.storing(self.store or DEFAULT_STORE, track, show, methods)

@@ -50,7 +50,7 @@ class Track:
             exchange.options,
         )
         if transfer is not None:
-            transfer.unacknowledged = exchange.connection.unacknowledged
+            transfer.unacknowledged = exchange.client.unacknowledged
             exchange.transfer = transfer
 
 

@@ -37,8 +37,8 @@ class AccessLogWriter:
         self._file = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
         self._line = _json if log.form == "json" else _combined
 
-    def write(self, exchange: Exchange) -> None:
-        """Note an exchange that is over."""
+    def ended(self, exchange: Exchange) -> None:
+        """Write a line about an exchange that is over."""
         self._file.write(self._line(exchange).encode("ascii", "backslashreplace") + b"\n")
 
     def flush(self) -> None:
@@ -55,7 +55,7 @@ def _combined(exchange: Exchange) -> str:
     line = f"{request.method} {_target(exchange)} HTTP/1.{request.minor}"
     moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     return (
-        f'{exchange.connection.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
+        f'{exchange.client.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
         f" {transfer.status} {transfer.written}"
         f' "{_quoted(_field(exchange, b"referer") or "-")}"'
         f' "{_quoted(_field(exchange, b"user-agent") or "-")}"'
@@ -66,7 +66,7 @@ def _json(exchange: Exchange) -> str:
     request, transfer = exchange.request, exchange.transfer
     noted = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "client": exchange.connection.peer[0],
+        "client": exchange.client.peer[0],
         "method": request.method,
         "host": request.host.decode("latin-1"),
         "target": _target(exchange),
