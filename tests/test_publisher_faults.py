@@ -192,6 +192,7 @@ def test_a_poisonous_end_among_those_repeated_for_an_emptied_store_is_left_out(
         tracker._publisher._emptied = True
     track(tracker, "next")
     eventually(lambda: state(store, "good") is State.DONE)
+    eventually(lambda: caplog.records)
     assert state(store, "bad") is State.UNKNOWN
     assert messages(caplog) == [DROPPED]
 
@@ -257,7 +258,7 @@ def test_at_the_end_of_the_process_one_that_fails_does_not_stop_the_others(
     transfer.delivered()
     publishers._close_all()
     assert state(store, "a") is State.DONE
-    assert len([each for each in messages(caplog) if each.endswith("failed")]) == 4
+    assert len(caplog.records) == 1
 
 
 _EXIT = """
