@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mod_progress import fork
 from mod_progress import publisher as publishers
+from mod_progress.faults import FaultLog
 from mod_progress.publisher import Publisher
 from mod_progress.stores.contract import WRITE_TIMEOUT, PublishResult, StoreError, Update
 from mod_progress.stores.lmdb.store import LocalStore
@@ -252,6 +254,7 @@ def test_at_the_end_of_the_process_one_that_fails_does_not_stop_the_others(
         close(closed)
 
     monkeypatch.setattr(Publisher, "close", fail)
+    monkeypatch.setattr(fork, "_faults", FaultLog())
     transfer = table.register("a", 0)
     assert transfer is not None
     publisher.started(transfer)
