@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -30,6 +31,9 @@ logger = logging.getLogger("mod_progress.gateway")
 #: Of the connections at the limit, one in so many is given up at once if it is idle, the oldest
 #: ones first. To look for them costs a walk over all, so each look makes room for several.
 _GIVE_UP = 64
+
+#: Descriptors that a worker needs for itself: sockets it listens on, logs, the store, pipes.
+_RESERVED = 32
 
 #: Seconds for which a connection does not count as idle: its next request may be on its way.
 _NOT_IDLE = 1.0
@@ -66,6 +70,7 @@ class Worker:
         #: What each request runs through.
         self.action = site.action
         self._limits = site.limits
+        self._most_connections = _most_connections(site.limits.connections)
         self._observers: list[Observer] = []
         if site.access_log is not None:
             self._observers.append(AccessLogWriter(site.access_log))
@@ -173,7 +178,7 @@ class Worker:
         Where none is idle, new ones have to wait in the listen queue.
         """
         self._connections.add(connection)
-        if len(self._connections) < self._limits.connections or not self._listening:
+        if len(self._connections) < self._most_connections or not self._listening:
             return
         if not self._give_up_idle():
             logger.warning("%d connections: more have to wait", len(self._connections))
@@ -187,7 +192,7 @@ class Worker:
             for each in self._connections
             if each.idle and each.read_deadline < now + longest - _NOT_IDLE and not each.gone
         ]
-        most = 1 + self._limits.connections // _GIVE_UP
+        most = 1 + self._most_connections // _GIVE_UP
         for each in heapq.nsmallest(most, idle, key=attrgetter("read_deadline")):
             each.give_up()
         return bool(idle)
@@ -203,7 +208,7 @@ class Worker:
 
     def _make_room(self) -> None:
         """Listen again, once there are fewer connections than the limit."""
-        room = len(self._connections) < self._limits.connections
+        room = len(self._connections) < self._most_connections
         if room and not self._listening and not self.state.draining:
             self._listening = True  # from now on: many may close before the task has begun
             self.loop.create_task(self._listen_again())
@@ -230,6 +235,24 @@ class Worker:
         self.state.expire()
         if not self._listening and not self.state.draining:
             self._try("idle connections could not be closed", self._give_up_idle)
+
+
+def _most_connections(wanted: int) -> int:
+    """Return how many clients to serve at once: each may need a second descriptor, for a backend.
+
+    The loop resets a client that comes when there is none left. So fewer clients are accepted, and
+    the others wait in the listen queue.
+    """
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    most = max(1, (files - _RESERVED) // 2)
+    if most < wanted:
+        logger.warning(
+            "limits.connections is %d, but only %d open files are allowed: %d clients at once",
+            *(wanted, files, most),
+        )
+    return min(most, wanted)
 
 
 def serve(
