@@ -1,16 +1,21 @@
-"""Say once that a store went, and once that it is back."""
+"""What the log says of faults: once that a store fails, once that it works again, and once of each
+kind of exception that nobody expected.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
+
+__all__ = ["FaultLog", "Health"]
 
 logger = logging.getLogger("mod_progress")
 
 
 class Health:
-    """Whether the store called ``name`` works: in each of its uses, for reading may go on while
-    writing fails.
+    """Whether the store called ``name`` works. Reading may work while writing fails, so each use
+    counts on its own.
     """
 
     def __init__(self, name: str) -> None:
@@ -19,7 +24,7 @@ class Health:
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
-        """Forget a lock that another thread of the parent may hold."""
+        """Make a new lock: another thread of the parent may hold the old one."""
         self._lock = threading.Lock()
 
     def failed(self, use: str, why: str) -> None:
@@ -28,18 +33,36 @@ class Health:
             first = not self._failing
             self._failing.add(use)
         if first:
-            logger.warning(
-                "store %s: %s; each process answers from its own table until it is back",
-                self.name,
-                why,
-            )
+            self._warn(f"{why}; each process answers from its own table until it is back")
 
     def worked(self, *uses: str) -> None:
-        """Note that these did what they should."""
+        """Note that each of ``uses`` worked."""
         if not self._failing:
             return
         with self._lock:
             self._failing.difference_update(uses)
             last = not self._failing
         if last:
-            logger.warning("store %s: it is back", self.name)
+            self._warn("it is back")
+
+    def _warn(self, message: str) -> None:
+        with suppress(Exception):  # a lookup must not fail because a log handler does
+            logger.warning("store %s: %s", self.name, message)
+
+
+class FaultLog:
+    """Logs exceptions that nobody expected: one of each kind, so that a fault that repeats does not
+    fill the log.
+    """
+
+    def __init__(self) -> None:
+        self._reported: set[tuple[str, type[BaseException]]] = set()
+
+    def report(self, consequence: str, error: BaseException) -> None:
+        """Log the exception and its consequence. Never raises."""
+        kind = consequence, type(error)
+        if kind in self._reported:
+            return
+        self._reported.add(kind)
+        with suppress(Exception):  # a thread must not end because a log handler fails
+            logger.error("%s; this is logged once", consequence, exc_info=error)
