@@ -350,6 +350,48 @@ def test_paths_are_those_inside_the_app() -> None:
     assert ask(outer, "GET", "/inside/").text == "hello"
 
 
+@pytest.mark.parametrize(
+    ("root", "path", "shown"),
+    [
+        ("", "/progress", True),
+        ("/app", "/app/progress", True),
+        ("/app/", "/app/progress", True),
+        ("/app", "/progress", True),  # a server that leaves the root out of the path
+        ("/pro", "/progress", True),
+        ("/pro", "/pro/progress", True),
+        ("/pro", "/pros/progress", False),
+        ("/progress", "/progress", False),
+        ("/progress", "/progress/progress", True),
+        ("/progres", "/progress/progress", False),
+    ],
+)
+def test_the_root_path_is_taken_off_by_segments(root: str, path: str, shown: bool) -> None:
+    app = ProgressMiddleware(app_of(start(404), part()), store="memory")
+    server = Server()
+    asyncio.run(app(scope("GET", path, root_path=root), server.receive, server.send))
+    assert server.sent[0]["status"] == (200 if shown else 404)
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "tracked"),
+    [("/up", "/upload", False), ("/up", "/up/load", True), ("/up", "/up", False)],
+)
+def test_prefixes_to_track_are_those_inside_the_app(root: str, path: str, tracked: bool) -> None:
+    request = scope(path=path, root_path=root)
+    serve(app_of(start(), part()), request, *body(b""), track="/load")
+    assert (TRACKED in request) is tracked
+
+
+@pytest.mark.parametrize(
+    "length", [b"9223372036854775808", b"1" + b"0" * 400, b"\xb2", b"+3", b"x"]
+)
+def test_an_impossible_content_length_is_unknown(length: bytes) -> None:
+    request = scope(headers=[(b"content-length", length)])
+    app = ProgressMiddleware(app_of(start(), part(), reads=False), store="memory")
+    asyncio.run(app(request, Server().receive, Server().send))
+    assert show(app)["request_size"] is None
+
+
 def test_the_show_answers_head_with_its_headers_alone() -> None:
     app = ProgressMiddleware(app_of(), store="memory")
     get, head = (ask(app, method, "/progress?X-Progress-ID=id") for method in ("GET", "HEAD"))
