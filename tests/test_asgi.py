@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import threading
@@ -29,6 +30,9 @@ Answer = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
 
 DISCONNECT = {"type": "http.disconnect"}
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 
 def scope(
@@ -322,6 +326,16 @@ def test_a_request_is_tracked_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_header_carries_the_id_too() -> None:
     request = scope(query_string=b"", headers=[(b"x-progress-id", b"id")])
     assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == told("done", 0, 2)
+
+
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
+    for sent, length in (("own~secret", b"7"), (SHARED, b"8")):
+        request = scope(query_string=f"X-Progress-ID={sent}".encode())
+        request["headers"] = [(b"content-length", length)]
+        asyncio.run(app(request, Server(*body(b"")).receive, Server().send))
+    assert ask(app, "GET", f"/progress?X-Progress-ID={identifier}").json()["request_size"] == 7
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
+import hashlib
 import logging
 
 import pytest
 
 from mod_progress.options import Options
+from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.show.far_store import FarStore
@@ -55,7 +57,18 @@ def test_what_ended_here_and_the_far_store_lost_is_known_still() -> None:
         (
             "POST",
             b"X-Progress-ID=%20",
-            "not tracked: X-Progress-ID b' ' is not 1 to 128 visible ASCII characters",
+            "not tracked: X-Progress-ID ' ' is not 1 to 128 visible ASCII characters",
+        ),
+        (
+            "POST",
+            b"X-Progress-ID=0123456789%20",
+            "not tracked: X-Progress-ID '01234567...' is not 1 to 128 visible ASCII characters",
+        ),
+        (
+            "POST",
+            b"X-Progress-ID=see~0123456789",
+            "not tracked: X-Progress-ID 'see~01234567...' lets one only look:"
+            " an id that begins with own~ tracks",
         ),
     ],
 )
@@ -65,6 +78,35 @@ def test_what_is_not_tracked_passes_with_a_reason(
     caplog.set_level(logging.DEBUG)
     assert Tracker(Options(debug=True)).track(method, query, None, 0) is None
     assert caplog.messages == [said]
+
+
+def test_a_debug_line_shows_no_whole_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    Tracker(Options(debug=True)).track("POST", b"X-Progress-ID=own~0123456789", None, 0)
+    assert caplog.messages == ["tracking POST own~01234567..."]
+
+
+def test_the_table_and_the_store_have_the_shared_form_alone() -> None:
+    store = MemoryStore()
+    tracker = Tracker(store=store)
+    transfer = tracker.track("POST", b"X-Progress-ID=own~secret", None, 0)
+    assert transfer is not None
+    shared = "see~" + hashlib.sha256(b"secret").hexdigest()
+    assert transfer.identifier == shared
+    tracker.look(shared)
+    assert dict(store.entries(10)) == {shared: transfer.snapshot()}
+    tracker.close()
+
+
+def test_who_knows_the_shared_form_cannot_take_the_id_over() -> None:
+    tracker = Tracker()
+    transfer = tracker.track("POST", b"X-Progress-ID=own~secret", None, 7)
+    assert transfer is not None
+    query = b"X-Progress-ID=" + transfer.identifier.encode()
+    assert tracker.track("POST", query, None, 8) is None
+    assert tracker.look(transfer.identifier) == Snapshot(State.RUNNING, request_size=7)
+    assert tracker.track("POST", b"X-Progress-ID=own~secret", None, 9) is not None
+    assert tracker.look(transfer.identifier) == Snapshot(State.RUNNING, request_size=9)
 
 
 def test_without_debug_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 import json
 import logging
@@ -22,6 +23,9 @@ from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
 from mod_progress.wsgi import Application, Environ, ProgressMiddleware, StartResponse, Write
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 Answer = dict[str, Any]
 Headers = Iterable[tuple[str, str]]
@@ -412,6 +416,16 @@ def test_a_request_is_tracked_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_header_carries_the_id_too() -> None:
     request = environ(query="", HTTP_X_PROGRESS_ID="id")
     assert serve(app_of(b"ok"), request)[0] == told("done", 0, 2)
+
+
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(b"ok"), store="memory")
+    for sent, length in (("own~secret", 7), (SHARED, 8)):
+        Server().serve(app, environ(bytes(length), query=f"X-Progress-ID={sent}"))
+    response = Client(app).get(f"/progress?X-Progress-ID={identifier}")
+    assert response.json is not None
+    assert response.json["request_size"] == 7
 
 
 @pytest.mark.parametrize(

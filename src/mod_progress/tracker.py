@@ -7,7 +7,16 @@ from concurrent.futures import Future
 
 from mod_progress.fork import renew_after_fork
 from mod_progress.futures import map_future
-from mod_progress.identifier import PARAMETER, RULE, check_identifier, find_identifier
+from mod_progress.identifier import (
+    OWNER_PREFIX,
+    PARAMETER,
+    RULE,
+    check_identifier,
+    find_identifier,
+    lets_only_look,
+    shared_form,
+    shorten,
+)
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
 from mod_progress.stores.contract import Store
@@ -61,11 +70,11 @@ class Tracker:
             return None
         candidate = find_identifier(query, header)
         identifier = check_identifier(candidate)
-        if identifier is None:
+        if identifier is None or lets_only_look(identifier):
             if options.debug:
-                logger.debug("not tracked: %s", _why_not(candidate))
+                logger.debug("not tracked: %s", _why_not(candidate, identifier))
             return None
-        transfer = self.table.register(identifier, request_size)
+        transfer = self.table.register(shared_form(identifier), request_size)
         if transfer is None:
             self._warn_that_it_is_full()
         else:
@@ -73,7 +82,7 @@ class Tracker:
             if self._publisher is not None:
                 self._publisher.started(transfer)
             if options.debug:
-                logger.debug("tracking %s %s", method, identifier)
+                logger.debug("tracking %s %s", method, shorten(identifier))
         return transfer
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
@@ -112,7 +121,10 @@ class Tracker:
             )
 
 
-def _why_not(candidate: bytes | None) -> str:
+def _why_not(candidate: bytes | None, identifier: str | None) -> str:
     if candidate is None:
         return f"no {PARAMETER} in the query or the headers"
-    return f"{PARAMETER} {candidate[:128]!r} is not {RULE}"
+    shown = shorten(candidate.decode("latin-1"))
+    if identifier is None:
+        return f"{PARAMETER} {shown!r} is not {RULE}"
+    return f"{PARAMETER} {shown!r} lets one only look: an id that begins with {OWNER_PREFIX} tracks"
