@@ -41,4 +41,4 @@ def answer_inquiry(inquiry: Inquiry, tracker: Tracker) -> Answer | Future[Answer
     found = tracker.look(inquiry.identifier)
     if isinstance(found, Snapshot):
         return present(inquiry, found)
-    return map_future(found, lambda snapshot: present(inquiry, snapshot))
+    return map_future(found, lambda snapshot: present(inquiry, snapshot), tracker.lookup_failed)
