@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from mod_progress.asgi import Application, Message, ProgressMiddleware, Receive, Scope, Send
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
 
@@ -355,6 +356,12 @@ def test_the_show_answers_head_with_its_headers_alone() -> None:
     assert head.content == b""
     assert head.headers == get.headers
     assert get.headers["content-length"] == str(len(get.content))
+
+
+def test_a_question_without_an_id_gets_a_reason() -> None:
+    response = ask(ProgressMiddleware(app_of(), store="memory"), "GET", "/progress")
+    assert response.status_code == 400
+    assert response.content == NO_IDENTIFIER.body
 
 
 class FarStore(MemoryStore):

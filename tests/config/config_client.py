@@ -35,6 +35,9 @@ class Client:
     def write(self, data: bytes) -> None:
         self.sent += data
 
+    def check(self) -> None:
+        pass
+
     def unacknowledged(self) -> int:
         return 0
 

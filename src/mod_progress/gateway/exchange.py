@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
-from mod_progress.identifier import PARAMETER
+from mod_progress.identifier import FIELD
 from mod_progress.transfer import Transfer
-
-_IDENTIFIER_FIELD = PARAMETER.lower().encode()
 
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-#: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
-BODILESS = frozenset({204, 304})
 
 
 class Handler(Protocol):
@@ -116,7 +112,7 @@ class Exchange:
     @property
     def identifier_field(self) -> bytes | None:
         """The value of the request's header field that may carry the id."""
-        return self.request.named.get(_IDENTIFIER_FIELD)
+        return self.request.named.get(FIELD)
 
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
@@ -195,6 +191,7 @@ class Exchange:
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
+        self.client.check()  # no status was sent where nobody is there to get one
         self.started = True
         self.bodiless = request.method == "HEAD" or status in BODILESS
         if size is not None:

@@ -141,7 +141,7 @@ CASES = [
     target(16, b"GET /a/../b//c/./d"),
     target(16, b"GET /%2e%2e/%zz?a=%"),
     target(16, b"GET /a?b?c=/d"),
-    target(16, b"GET /!$&'()*+,;=:@~-._|{}[]^`\\\"<>"),
+    target(16, b"GET /!$&'()*+,;=:@~-._|{}[]^`"),
     target(16, b"TRACE /"),
     target(16, b"PROPFIND /x"),
     target(16, b"get /"),

@@ -73,7 +73,7 @@ def count(serving: Serving, text: str) -> int:
 def test_a_reload_that_fails_leaves_the_old_workers(failing: MakeFailing, name: str) -> None:
     command = failing(name)
     serving, before = command.serving, command.serving.workers
-    serving.configuration.write_text(site(says="two").replace(":0", ":00"))  # another listener
+    serving.configuration.write_text(site(says="two").replace("127.0.0.1:0", "localhost:0"))
     command.fail()
     serving.signal(signal.SIGHUP)
     eventually(lambda: serving.said("not reloaded") or serving.said("cannot finish the reload"))
