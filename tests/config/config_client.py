@@ -29,6 +29,7 @@ class Client:
         self.peer = peer
         self.local = local
         self.scheme = scheme
+        self.trusted = False
         self.tracker = Tracker()
         self.worker = SimpleNamespace(date=b"", draining=False)
         self.sent = b""
