@@ -3,58 +3,48 @@ import logging
 import pytest
 
 from mod_progress.options import Options
-from mod_progress.show.formats import FORMATS
-from mod_progress.tracker import Answer, Tracker
+from mod_progress.tracker import Tracker
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.show.far_store import FarStore
 
 QUERY = b"X-Progress-ID=a"
 
 
-def shown(tracker: Tracker, query: bytes = QUERY, name: str = "json") -> bytes:
-    answer = tracker.show(query, None, FORMATS[name])
-    assert isinstance(answer, Answer)
-    return answer.body
-
-
-def test_a_request_is_tracked_and_shown() -> None:
+def test_a_request_is_tracked_and_looked_up() -> None:
     tracker = Tracker()
+    assert tracker.look("a") is UNKNOWN
     transfer = tracker.track("POST", QUERY, None, 10)
     assert transfer is not None
     transfer.received = 4
-    assert shown(tracker) == (
-        b'{"state": "running", "received": 4, "sent": 0, "request_size": 10, "response_size": 0}'
-    )
-    transfer.received = 10
+    assert tracker.look("a") == Snapshot(State.RUNNING, 4, 0, 10)
     transfer.response_started(200, 0)
     transfer.delivered()
-    assert b'"done"' in shown(tracker)
+    assert tracker.look("a") == Snapshot(State.DONE, 4, 0, 10, status=200)
 
 
 def test_the_header_carries_the_id_too() -> None:
     tracker = Tracker()
     assert tracker.track("POST", b"", b"a", 10) is not None
-    assert b'"running"' in shown(tracker)
-    answer = tracker.show(b"", b"a")
-    assert isinstance(answer, Answer)
-    assert b'"running"' in answer.body
+    assert tracker.look("a") == Snapshot(State.RUNNING, request_size=10)
 
 
-@pytest.mark.parametrize(
-    ("name", "query", "body"),
-    [
-        ("json", QUERY, b'{"state": "unknown"}'),
-        ("jsonp", QUERY, b'progress({"state": "unknown"})'),
-        ("jsonp", QUERY + b"&X-Progress-Callback=f", b'f({"state": "unknown"})'),
-        ("jsonp", QUERY + b"&x-progress-callback=f%28", b'progress({"state": "unknown"})'),
-        ("legacy", QUERY, b'new Object({"state": "unknown"})'),
-    ],
-)
-def test_the_formats(name: str, query: bytes, body: bytes) -> None:
-    assert shown(Tracker(), query, name) == body
-
-
-@pytest.mark.parametrize("query", [b"", b"a=1", b"X-Progress-ID=", b"X-Progress-ID=%20"])
-def test_without_a_valid_id_there_is_no_answer(query: bytes) -> None:
-    assert Tracker().show(query, None) is None
+def test_what_ended_here_and_the_far_store_lost_is_known_still() -> None:
+    store = FarStore()
+    tracker = Tracker(store=store)
+    transfer = tracker.track("POST", QUERY, None, 10)
+    assert transfer is not None
+    transfer.cut()
+    transfer.end_published = True
+    found = tracker.look("a")
+    assert not isinstance(found, Snapshot)
+    store.asked.pop().set_result(UNKNOWN)
+    assert found.result(0) == transfer.snapshot()
+    taken_over = Snapshot(State.RUNNING, 5)
+    found = tracker.look("a")
+    assert not isinstance(found, Snapshot)
+    store.asked.pop().set_result(taken_over)
+    assert found.result(0) == taken_over
+    tracker.close()
 
 
 @pytest.mark.parametrize(

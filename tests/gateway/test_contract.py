@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.options import Options
 from mod_progress.show.formats import FORMATS
@@ -49,12 +50,16 @@ def start(
     methods: str = "POST PUT GET HEAD",
     tls: ssl.SSLContext | None = None,
 ) -> Gateway:
-    action: Any = ActionList((Track(), Proxy(Upstream(upstream))))
+    action: Any = ActionList((Track(), Proxy(HttpBackend(upstream))))
     for name, form in FORMATS.items():
         action = If(at(f"/{name}"), Show(form), action)
     action = If(at("/progress"), Show(), action)
     options = Options(ttl=ttl, methods=frozenset(methods.split()))
     return gateway(action, options=options, tls=tls)
+
+
+def has_received(site: Gateway, size: int) -> bool:
+    return bool(site.show("a")["received"] == size)
 
 
 def ask(site: Gateway, target: str) -> tuple[str, str]:
@@ -334,7 +339,7 @@ def test_a_poll_that_repeats_itself_follows_the_transfer(site: Gateway) -> None:
             assert read_response(client).endswith(RUNNING.format(count, 5).encode())
             if count < 4:
                 uploading.sendall(b"x")
-                eventually(lambda count=count: site.show("a")["received"] == count + 1)
+                eventually(partial(has_received, site, count + 1))
 
 
 @pytest.mark.parametrize("pieces", [(20,), (1, 2, 30)], ids=str)

@@ -28,8 +28,8 @@ _HTTP, _HTTPS = 80, 443
 
 #: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.
 _ZERO_LIMITS = frozenset(
-    "body_size body_least_rate idle_time upstream_idle pipelined_size linger_time linger_size"
-    " drain_time".split()
+    "body_size body_least_rate idle_time tunnel_idle_time upstream_idle pipelined_size linger_time"
+    " linger_size drain_time".split()
 )
 
 #: Directives of the original that mean limits of ours.

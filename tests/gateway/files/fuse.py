@@ -39,7 +39,7 @@ NUMBERS = {
 
 
 @contextmanager
-def file_system(directory: Path, *, forbidden: str = "", **refused: int) -> Iterator[Path]:
+def file_system(directory: Path, forbidden: str = "", /, **refused: int) -> Iterator[Path]:
     """Mount one that answers the requests named in ``refused`` with these errors.
 
     A name with one of the ``forbidden`` characters is EINVAL.

@@ -93,7 +93,7 @@ def test_a_file_of_somebody_else_is_not_withdrawn(kind: Kind, tmp_path: Path) ->
 
 def test_a_name_that_the_file_system_refuses_becomes_a_plain_one(tmp_path: Path) -> None:
     with (
-        file_system(tmp_path / "fat", forbidden='"*:<>?|') as directory,
+        file_system(tmp_path / "fat", '"*:<>?|') as directory,
         open_new(str(directory)) as file,
     ):
         assert publish(file, "naïve: why?.txt") == "naive_ why_.txt"
@@ -102,7 +102,7 @@ def test_a_name_that_the_file_system_refuses_becomes_a_plain_one(tmp_path: Path)
 
 def test_a_plain_name_that_is_refused_too_is_an_error(tmp_path: Path) -> None:
     with (
-        file_system(tmp_path / "odd", forbidden="z") as directory,
+        file_system(tmp_path / "odd", "z") as directory,
         open_new(str(directory)) as file,
         pytest.raises(OSError, match="Invalid argument"),
     ):

@@ -54,7 +54,7 @@ class SameOrigin:
 
     def _is_rebound(self, exchange: Exchange) -> bool:
         """Whether the request is for a name that has no business on a loopback address."""
-        client, host = exchange.connection, host_name(exchange.request.host)
+        client, host = exchange.client, host_name(exchange.request.host)
         if host in (b"", b"localhost") or host in self.hosts:
             return False
         address = client.local[0]

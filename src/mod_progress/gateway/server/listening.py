@@ -12,7 +12,7 @@ from contextlib import suppress
 from mod_progress.gateway.server.site import Listener, Tls
 
 #: Connections that wait to be accepted; the kernel takes less where net.core.somaxconn says so.
-_BACKLOG = 4096
+BACKLOG = 4096
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]*)):([0-9]{1,5})").fullmatch
 
@@ -48,7 +48,7 @@ def _bind_port(host: str, port: int) -> socket.socket:
             # As the original: "[::]" and "*" are two listeners, so that neither hides the other.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise
@@ -63,7 +63,7 @@ def _bind_path(path: str) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(path)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise

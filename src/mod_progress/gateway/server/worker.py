@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import os
 import signal
 import socket
 import ssl
-import time
-from collections.abc import Sequence
-from email.utils import formatdate
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
-from threading import get_ident
+from operator import attrgetter
+from typing import Protocol
 
 import uvloop
 
-from mod_progress.gateway.backends.pool import UpstreamConnection
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
+from mod_progress.gateway.server.listening import BACKLOG
 from mod_progress.gateway.server.site import Site
+from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.tls import TlsProtocol
 from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: Seconds between two looks at what clients have acknowledged, while there is anything to see; but
-#: at least so many times as long as the last one looked in vain, which then takes 5% of a core at
-#: the most, however many clients read slowly.
-_ACKNOWLEDGE = 0.01
-_REST = 20
+#: Of the connections at the limit, one in so many is given up at once if it is idle, the oldest
+#: ones first. To look for them costs a walk over all, so each look makes room for several.
+_GIVE_UP = 64
+
+#: Seconds for which a connection does not count as idle: its next request may be on its way.
+_NOT_IDLE = 1.0
+
+
+class Observer(Protocol):
+    """What wants to know of each exchange's end, such as the access log."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over: its response is handed over, or cut."""
+
+    def flush(self) -> None:
+        """Write what waits; called about once a second."""
+
+    def reopen(self) -> None:
+        """Open the files anew: somebody has moved them away."""
+
+    def close(self) -> None:
+        """Write what waits: nothing more comes."""
 
 
 class Worker:
@@ -43,53 +61,60 @@ class Worker:
         listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.site = site
-        self.tracker = tracker
         self.loop = loop
-        #: The thread that serves.
-        self.thread = get_ident()
-        self.head_limits = site.limits.head
-        self._between_ticks = site.limits.tick
-        #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
-        self.date = b""
-        #: The loop's time at the last tick: near enough for limits of seconds.
-        self.now = loop.time()
-        #: Whether every connection ends with the response in progress.
-        self.draining = False
-        self.connections: set[Connection] = set()
-        self.upstreams: set[UpstreamConnection] = set()
-        #: Connections with responses that are handed over and not yet acknowledged.
-        self.unsettled: set[Connection] = set()
-        self._settling = False
-        self.access_log = AccessLogWriter(site.access_log) if site.access_log else None
+        self.state = ServerState(loop, tracker, site.limits, site.trusted, site.tunnelled)
+        #: What each request runs through.
+        self.action = site.action
+        self._limits = site.limits
+        self._observers: list[Observer] = []
+        if site.access_log is not None:
+            self._observers.append(AccessLogWriter(site.access_log))
+        self._connections: set[Connection] = set()
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
         self._listening = False
         self._ended = asyncio.Event()
+        # What failed unexpectedly, each said once.
+        self._failed: set[str] = set()
 
     async def run(self, serving: int, lifeline: int) -> None:
         """Serve until SIGTERM or SIGQUIT, then finish what is in flight, within the limit.
 
         SIGQUIT is for a worker that has a successor: an idle connection may make one more request,
-        as its client cannot know that it should not, and would lose it.
+        as its client cannot know that it should not, and would lose it. At SIGUSR1 the logs are
+        opened anew.
 
         A byte is written to the descriptor ``serving`` when connections are accepted;
         ``lifeline`` ends when the supervisor is gone, however it went.
         """
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
         self.loop.add_signal_handler(signal.SIGQUIT, self.drain, False)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.reopen_logs)
         self.loop.add_reader(lifeline, self._orphaned, lifeline)
         self._tick()
         await self._listen()
         os.write(serving, b"1")
         os.close(serving)
         await self._ended.wait()
-        for stream in tuple(chain(self.connections, self.upstreams)):
-            stream.abort()
-        await asyncio.sleep(0)  # what was cut settles, and is noted, in its connection's callbacks
-        self.tracker.close()
-        if self.access_log is not None:
-            self.access_log.close()
+        for stream in tuple(self.state.streams):
+            self._try("a connection could not be cut", stream.abort)
+        await asyncio.sleep(0)  # what was cut settles in the callbacks of its connection
+        self._try("the tracker could not be closed", self.state.tracker.close)
+        for observer in self._observers:
+            self._try("a log could not be closed", observer.close)
+
+    def _try(self, failure: str, step: Callable[..., object], *arguments: object) -> None:
+        """Do a step of what must go on, whatever the step raises: that is said once."""
+        try:
+            step(*arguments)
+        except Exception:
+            self._say_once(failure)
+
+    def _say_once(self, failure: str) -> None:
+        """Log a failure with the exception that is being handled, unless it was said before."""
+        if failure not in self._failed:
+            self._failed.add(failure)
+            logger.exception("%s (said once)", failure)
 
     def _orphaned(self, lifeline: int) -> None:
         self.loop.remove_reader(lifeline)
@@ -100,10 +125,19 @@ class Worker:
         for listening, tls in self._sockets:
             make = partial(self._client, tls)
             # A duplicate: the server closes it, and we may have to listen again.
-            server = await self.loop.create_server(make, sock=listening.dup())
+            server = await self.loop.create_server(make, sock=listening.dup(), backlog=BACKLOG)
             self._servers.append(server)
         if not self._listening:  # there were enough connections meanwhile
             self._stop_listening()
+
+    async def _listen_again(self) -> None:
+        """Listen after a pause; try again later where there are no descriptors for it."""
+        try:
+            await self._listen()
+        except OSError:
+            self._stop_listening()
+            self._say_once("it cannot listen again yet")
+            self.loop.call_later(self._limits.tick, self._make_room)
 
     def _client(self, tls: ssl.SSLContext | None) -> asyncio.BaseProtocol:
         if tls is None:
@@ -118,63 +152,84 @@ class Worker:
 
     def drain(self, idle_too: bool = True) -> None:
         """Accept nothing more; end when the last connection has."""
-        self.draining = True
+        self.state.draining = True
+        self.loop.call_later(self._limits.drain_time, self._ended.set)
         self._stop_listening()
         for listening, _ in self._sockets:
             listening.close()
-        for connection in tuple(self.connections):
-            connection.wind_down(idle_too)
-        self.loop.call_later(self.site.limits.drain_time, self._ended.set)
-        if not self.connections:
+        for connection in tuple(self._connections):
+            self._try("a connection could not be wound down", connection.wind_down, idle_too)
+        if not self._connections:
             self._ended.set()
 
+    def reopen_logs(self) -> None:
+        """Open the logs anew: somebody has moved their files away."""
+        for observer in self._observers:
+            self._try("a log could not be opened anew", observer.reopen)
+
     def opened(self, connection: Connection) -> None:
-        """Keep a new connection; stop accepting where there are enough."""
-        self.connections.add(connection)
-        if len(self.connections) >= self.site.limits.connections and self._listening:
-            logger.warning("%d connections: more have to wait", len(self.connections))
+        """Keep a new connection. Where there are enough, idle ones are given up for it.
+
+        Where none is idle, new ones have to wait in the listen queue.
+        """
+        self._connections.add(connection)
+        if len(self._connections) < self._limits.connections or not self._listening:
+            return
+        if not self._give_up_idle():
+            logger.warning("%d connections: more have to wait", len(self._connections))
             self._stop_listening()
+
+    def _give_up_idle(self) -> bool:
+        """Close the connections that are idle for the longest time; tell if there are any."""
+        now, longest = self.loop.time(), self._limits.idle_time
+        idle = [
+            each
+            for each in self._connections
+            if each.idle and each.read_deadline < now + longest - _NOT_IDLE and not each.gone
+        ]
+        most = 1 + self._limits.connections // _GIVE_UP
+        for each in heapq.nsmallest(most, idle, key=attrgetter("read_deadline")):
+            each.give_up()
+        return bool(idle)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
-        self.connections.discard(connection)
-        self.unsettled.discard(connection)
-        if self.draining:
-            if not self.connections:
+        self._connections.discard(connection)
+        if self.state.draining:
+            if not self._connections:
                 self._ended.set()
-        elif not self._listening and len(self.connections) < self.site.limits.connections:
+        else:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Listen again, once there are fewer connections than the limit."""
+        room = len(self._connections) < self._limits.connections
+        if room and not self._listening and not self.state.draining:
             self._listening = True  # from now on: many may close before the task has begun
-            self.loop.create_task(self._listen())
+            self.loop.create_task(self._listen_again())
 
-    def settle_soon(self, connection: Connection) -> None:
-        """Look again in a moment whether the client has what was handed over."""
-        self.unsettled.add(connection)
-        if not self._settling:
-            self._settling = True
-            self.loop.call_later(_ACKNOWLEDGE, self._acknowledge)
+    @property
+    def observed(self) -> bool:
+        """Whether somebody wants to know of each exchange."""
+        return bool(self._observers)
 
-    def _acknowledge(self) -> None:
-        waiting, self.unsettled = self.unsettled, set()
-        began = time.monotonic()
-        for connection in waiting:
-            connection.acknowledge()
-        self._settling = bool(self.unsettled)
-        if self._settling:
-            in_vain = (time.monotonic() - began) * len(self.unsettled) / max(1, len(waiting))
-            self.loop.call_later(max(_ACKNOWLEDGE, _REST * in_vain), self._acknowledge)
+    def ended(self, exchange: Exchange) -> None:
+        """Tell whoever wants to know of each exchange."""
+        for observer in self._observers:
+            self._try("a request could not be logged", observer.ended, exchange)
 
     def _tick(self) -> None:
-        """Tell the time, and those whose time is over."""
-        self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
-        now = self.now = self.loop.time()
-        if self.access_log is not None:
-            self.access_log.flush()
-        for stream in tuple(chain(self.connections, self.upstreams)):
-            if stream.read_deadline < now:
-                stream.read_expired()
-            if stream.write_deadline < now:
-                stream.write_expired()
-        self.loop.call_later(self._between_ticks, self._tick)
+        """Set the time, and tell the streams whose time is over.
+
+        Whatever fails in here, the next tick comes: without it no deadline would ever be enforced.
+        """
+        self.loop.call_later(self._limits.tick, self._tick)
+        self.state.tell_time()
+        for observer in self._observers:
+            self._try("a log could not be written", observer.flush)
+        self.state.expire()
+        if not self._listening and not self.state.draining:
+            self._try("idle connections could not be closed", self._give_up_idle)
 
 
 def serve(

@@ -1,11 +1,12 @@
 """A message body as it arrives: its framing taken off, its bytes counted.
 
-The three framings of RFC 9112, section 6.3, behind one interface. Whoever reads a body to its end
-learns that it is whole; one that was cut raises `Cut`.
+The three framings of RFC 9112, section 6.3, have one interface. Whoever reads a body to its end
+knows that it is whole. A body that was cut raises `Cut`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from io import FileIO
 
 from mod_progress.gateway.http.chunked import ChunkedDecoder
 from mod_progress.gateway.http.heads import Refusal
-from mod_progress.gateway.streams.stream import Cut, Stream
+from mod_progress.gateway.streams.errors import Cut
+from mod_progress.gateway.streams.stream import Stream
 
 #: Called with the number of bytes that arrived.
 Count = Callable[[int], None]
@@ -43,23 +45,29 @@ class Body:
         """Return what is here already, without waiting."""
         if not self.remaining:
             return b""
-        data = self.stream.take(min(self.remaining, _PIECE))
+        data = self.stream.buffer.take(min(self.remaining, _PIECE))
         self.remaining -= len(data)
         return self._counted(data)
 
     def discard(self) -> None:
-        """Take what is here already, and forget it; broken framing is left for who reads on."""
+        """Take what is here already, and forget it. Broken framing shows when somebody reads on."""
         with suppress(Refusal):
-            while self.take():
-                pass
+            self.take()
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken without waiting."""
+        return bool(self.remaining and self.stream.buffer)
 
     async def read(self) -> bytes:
         """Return the next bytes, empty at the end; raises `Cut` where the peer went away."""
         while self.remaining:
             data = self.take()
+            if self.at_hand:
+                await asyncio.sleep(0)  # other clients have their turn
             if data:
                 return data
-            if self.remaining and not await self.stream.more():
+            if self.remaining and not self.at_hand and not await self.stream.more():
                 self._end_of_stream()
         return b""
 
@@ -87,14 +95,19 @@ class ChunkedBody(Body):
         if not self.remaining:
             return b""
         decoder = self._decoder
-        data = decoder.feed(self.stream.take(_PIECE))
+        data = decoder.feed(b"" if decoder.more else self.stream.buffer.take(_PIECE))
         if decoder.finished:
             self.remaining = 0
-            self.stream.buffer = decoder.rest + self.stream.buffer
+            self.stream.buffer.put_back(decoder.rest)
         self._room -= len(data)
         if self._room < 0:
             raise Refusal(413, "the body is too large")
         return self._counted(data)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken without waiting."""
+        return bool(self.remaining) and (self._decoder.more or bool(self.stream.buffer))
 
 
 class UntilCloseBody(Body):
@@ -107,7 +120,7 @@ class UntilCloseBody(Body):
 
     def take(self) -> bytes:
         """Return what is here already."""
-        return self._counted(self.stream.take(_PIECE))
+        return self._counted(self.stream.buffer.take(_PIECE))
 
     def _end_of_stream(self) -> None:
         if self.stream.lost:  # a reset, or a limit: a clean end leaves the connection half open
@@ -116,7 +129,7 @@ class UntilCloseBody(Body):
 
 
 class FileBody(Body):
-    """A stretch of a file, as a body: it has no stream, as it never waits."""
+    """A part of a file, as a body. It never waits, so it has no stream."""
 
     __slots__ = ("file", "position")
 
@@ -125,6 +138,11 @@ class FileBody(Body):
         self.position = position
         self.remaining = length
         self.count = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken: a file never waits."""
+        return not self.finished
 
     def take(self) -> bytes:
         """Return the next piece; raises OSError where the file became shorter."""

@@ -10,11 +10,13 @@ from io import FileIO
 
 from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.disk import write
-from mod_progress.gateway.streams.pipes import pipes
-from mod_progress.gateway.streams.stream import Bypass, Cut, Slow, Stream
+from mod_progress.gateway.streams.errors import Cut, Slow
+from mod_progress.gateway.streams.pipes import NoPipe, pipes
+from mod_progress.gateway.streams.readiness import HAVE_EPOLL, readiness
+from mod_progress.gateway.streams.stream import Bypass, Stream
 
-HAVE_SPLICE = hasattr(os, "splice")
-HAVE_SENDFILE = hasattr(os, "sendfile")
+HAVE_SPLICE = HAVE_EPOLL and hasattr(os, "splice")
+HAVE_SENDFILE = HAVE_EPOLL and hasattr(os, "sendfile")
 
 #: Bytes that one system call moves at most. Measured: uploads are a fifth faster than by pieces of
 #: 1 MiB, or of 256 KiB, or with a pipe that holds no more than a piece.
@@ -28,23 +30,20 @@ _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
 class _Side:
-    """A socket at one end of a transit, watched beside the transport that owns it."""
+    """A socket at one end of a bypass, watched beside the transport that owns it."""
 
-    __slots__ = ("_watched", "descriptor", "stream")
+    __slots__ = ("descriptor", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         #: The transport's own: to be used only while the stream is not `Stream.gone`.
         self.descriptor = -1
-        # A duplicate while we wait, as the loop watches no descriptor that a transport of its own
-        # has; only then, as descriptors are what ten thousand slow transfers run out of first.
-        self._watched = -1
 
-    def open(self, transit: Bypass) -> None:
-        """Let ``transit`` move the bytes, beside the transport."""
+    def open(self, bypass: Bypass) -> None:
+        """Let ``bypass`` move the bytes, beside the transport."""
         self.check()
         self.descriptor = self.stream.descriptor
-        self.bypass(transit)
+        self.bypass(bypass)
 
     def check(self) -> None:
         """Raise `Cut` where the transport has closed: its descriptor may be another's by now."""
@@ -56,24 +55,16 @@ class _Side:
         if self.descriptor >= 0:
             self.bypass(None)
 
-    def bypass(self, transit: Bypass | None) -> None:
+    def bypass(self, bypass: Bypass | None) -> None:
         """Let the stream know who moves its bytes."""
         raise NotImplementedError
 
     def watch(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` whenever bytes can be moved."""
-        self._watched = os.dup(self.descriptor)
-        self._add(self._watched, ready)
+        raise NotImplementedError
 
     def forget(self) -> None:
         """Call nobody any more."""
-        self._remove(self._watched)
-        os.close(self._watched)
-
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        raise NotImplementedError
-
-    def _remove(self, descriptor: int) -> None:
         raise NotImplementedError
 
     def postpone(self) -> None:
@@ -84,15 +75,16 @@ class _Side:
 class _Source(_Side):
     __slots__ = ()
 
-    def bypass(self, transit: Bypass | None) -> None:
-        self.stream.reader = transit
+    def bypass(self, bypass: Bypass | None) -> None:
+        self.stream.bypass_reading(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_reader(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_readable(self.descriptor, ready)
         self.stream.expect_bytes()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_reader(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:  # else the stream has done so, and the descriptor is closed
+            readiness(self.stream.loop).when_readable(self.descriptor, None)
         self.stream.expect_no_bytes()
 
     def postpone(self) -> None:
@@ -103,22 +95,23 @@ class _Source(_Side):
 class _Sink(_Side):
     __slots__ = ()
 
-    def bypass(self, transit: Bypass | None) -> None:
-        self.stream.writer = transit
+    def bypass(self, bypass: Bypass | None) -> None:
+        self.stream.bypass_writing(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_writer(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_writable(self.descriptor, ready)
         self.stream.expect_room()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_writer(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:
+            readiness(self.stream.loop).when_writable(self.descriptor, None)
         self.stream.expect_no_room()
 
     def postpone(self) -> None:
         self.stream.expect_room()
 
 
-class Transit:
+class BodyBypass:
     """A body on its way past Python: system calls are tried first; where they would block, wait."""
 
     __slots__ = ("_body", "_done", "_sides", "_waiting")
@@ -132,7 +125,8 @@ class Transit:
     async def run(self) -> None:
         """Move what is left of the body.
 
-        Raises `Cut`, or `Slow`, with the side that is at fault, and OSError of a file.
+        Raises `Cut`, or `Slow`, with the side that is at fault, OSError of a file, and `NoPipe`,
+        after which the rest can be copied.
         """
         try:
             await self._prepare()
@@ -176,9 +170,13 @@ class Transit:
             self._wait_for(self._next())
         except Cut as cut:
             self._finish(cut)
+        except NoPipe as error:
+            self._finish(error)
         except OSError as error:
             side = self._next()
             self._finish(error if side is None else Cut(side.stream, str(error)))
+        except Exception as error:
+            self._finish(error)
 
     def _wait_for(self, side: _Side | None) -> None:
         """Go on when ``side`` is ready."""
@@ -196,6 +194,10 @@ class Transit:
         """Give up: the peer did not send, or read, in time."""
         self._finish(Slow(stream, "the peer was too slow"))
 
+    def lost(self, stream: Stream) -> None:
+        """Give up: the connection is gone."""
+        self._finish(Cut(stream, "the connection is gone"))
+
     def reset(self, stream: Stream) -> None:
         """Give up where the source was reset and what is left in its socket is not the whole."""
         if stream.unread < self._body.remaining:
@@ -210,7 +212,7 @@ class Transit:
             self._done.set_exception(error)
 
 
-class _FromSocket(Transit):
+class _FromSocket(BodyBypass):
     """A body that leaves its socket through a pipe."""
 
     __slots__ = ("_inside", "_pipe", "_source")
@@ -300,7 +302,7 @@ class Splice(_FromSocket):
         # After a whole piece more follows at once, and need not go in a segment of its own.
         flags = _FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else _FLAGS
         size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
-        self._sink.stream.handed += size
+        self._sink.stream.hand_over(size)
         if self._sent is not None:
             self._sent(size)
         return size
@@ -338,7 +340,7 @@ class SpliceToFile(_FromSocket):
         return self._inside
 
 
-class SendFile(Transit):
+class SendFile(BodyBypass):
     """From file to socket, in full segments."""
 
     __slots__ = ("_sent", "_sink")
@@ -371,7 +373,7 @@ class SendFile(Transit):
         if not size:
             raise OSError("the file became shorter while it was sent")
         body.advance(size)
-        self._sink.stream.handed += size
+        self._sink.stream.hand_over(size)
         if self._sent is not None:
             self._sent(size)
         return body.finished

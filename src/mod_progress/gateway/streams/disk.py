@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import FileIO
 
 from mod_progress.gateway.http.heads import Refusal
-from mod_progress.gateway.streams.stream import Cut
+from mod_progress.gateway.streams.errors import Cut
 
 logger = logging.getLogger("mod_progress.gateway")
 

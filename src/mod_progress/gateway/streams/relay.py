@@ -8,6 +8,7 @@ Chunked bodies, TLS and other systems take the copying path: the same interface,
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.http.chunked import encode_chunk
@@ -15,12 +16,13 @@ from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.bypass import (
     HAVE_SENDFILE,
     HAVE_SPLICE,
+    BodyBypass,
     SendFile,
     Splice,
     SpliceToFile,
-    Transit,
 )
 from mod_progress.gateway.streams.disk import write
+from mod_progress.gateway.streams.pipes import NoPipe
 from mod_progress.gateway.streams.stream import Stream
 
 #: Bytes from which a body bypasses Python: below it, setting up costs more than copying.
@@ -35,12 +37,21 @@ def relay(
     ``chunked`` puts the chunked coding on, all but its last chunk. ``sent`` counts what was handed
     over.
     """
-    transit = None if chunked else _bypass(body, sink, sent)
-    return _copy(body, sink, chunked, sent) if transit is None else transit.run()
+    bypass = None if chunked else _bypass(body, sink, sent)
+    if bypass is None:
+        return _copy(body, sink, chunked, sent)
+    return _bypass_or_copy(bypass, body, sink, sent)
+
+
+async def _bypass_or_copy(bypass: BodyBypass, body: Body, sink: Stream, sent: Count | None) -> None:
+    try:
+        await bypass.run()
+    except NoPipe:
+        await _copy(body, sink, False, sent)
 
 
 async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
-    while data := body.take() or await body.read():
+    while data := await body.read():
         sink.write(encode_chunk(data) if chunked else data)
         if sent is not None:
             sent(len(data))
@@ -50,13 +61,13 @@ async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> 
 async def save(body: Body, file: FileIO) -> None:
     """Write what is left of ``body`` into ``file``; raises `Cut`, and OSError of the file."""
     if _can_splice(body):
-        await SpliceToFile(body, file).run()
-        return
-    while data := body.take() or await body.read():
+        with suppress(NoPipe):
+            await SpliceToFile(body, file).run()
+    while data := await body.read():
         write(file, data)
 
 
-def _bypass(body: Body, sink: Stream, sent: Count | None) -> Transit | None:
+def _bypass(body: Body, sink: Stream, sent: Count | None) -> BodyBypass | None:
     """Return the body's way past Python, if there is one and the body is large enough for it."""
     if body.remaining < SPLICE_FROM or sink.encrypted:
         return None
