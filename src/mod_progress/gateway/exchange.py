@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from mod_progress.framing import BODILESS
@@ -17,7 +18,13 @@ from mod_progress.transfer import Transfer
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
+#: Forbids a browser to guess another media type from the content, and to act on its guess.
+NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+#: Statuses whose reasons name a backend, which is no business of the client's.
+_ABOUT_BACKENDS = frozenset({502, 504})
 
 
 class Handler(Protocol):
@@ -145,9 +152,9 @@ class Exchange:
         self.client.write(head)
         self.finished = True
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Answer that the request cannot be served, in words."""
-        self.respond(refusal.status, _in_words(refusal.status), TEXT)
+    def refuse(self, refusal: Refusal, lines: bytes = b"") -> None:
+        """Answer in words that the request cannot be served, and why."""
+        self.respond(refusal.status, _in_words(refusal), TEXT + NOSNIFF + lines)
 
     def start(
         self,
@@ -246,12 +253,28 @@ class _NotFound:
 NOT_FOUND: Handler = _NotFound()
 
 
+@dataclass(frozen=True, slots=True)
+class MethodNotAllowed:
+    """Answers 405 with the methods that there are (RFC 9110, section 15.5.6)."""
+
+    methods: tuple[str, ...]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Refuse."""
+        allowed = ", ".join(self.methods)
+        refusal = Refusal(405, f"this address takes {allowed}")
+        exchange.refuse(refusal, b"Allow: %b\r\n" % allowed.encode())
+
+
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
     """Serialise the answer to what is no request: its connection closes."""
-    body = _in_words(refusal.status)
+    body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
-    return response_head(refusal.status, (date, TEXT, framing)) + body
+    return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body
 
 
-def _in_words(status: int) -> bytes:
-    return b"%d %b\n" % (status, reason_phrase(status))
+def _in_words(refusal: Refusal) -> bytes:
+    words = b"%d %b" % (refusal.status, reason_phrase(refusal.status))
+    if refusal.status not in _ABOUT_BACKENDS:
+        words += b": " + refusal.reason.encode("utf-8", "replace")
+    return words + b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from io import FileIO
@@ -328,9 +329,15 @@ class SpliceToFile(_FromSocket):
     def _drain(self, pipe: int) -> int:
         """Empty the pipe: a file is always ready."""
         moved = 0
-        while moved < self._inside:
-            moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
-        return moved
+        try:
+            while moved < self._inside:
+                moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # The file system cannot splice (splice(2)): copy what the pipe holds.
+            write(self._file, os.read(pipe, self._inside - moved))
+        return self._inside
 
 
 class SendFile(BodyBypass):
