@@ -5,7 +5,7 @@ import pytest
 
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
-from mod_progress.stores.contract import Outcome
+from mod_progress.stores.contract import PublishResult
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State
@@ -144,7 +144,7 @@ def test_a_full_table_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 class FaultyStore(MemoryStore):
     """A store with a defect: every use raises what no store should raise."""
 
-    def publish(self, *_: object) -> Outcome:
+    def publish(self, *_: object) -> PublishResult:
         raise ZeroDivisionError
 
     def lookup(self, identifier: str) -> Snapshot:

@@ -19,6 +19,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
 from mod_progress.publication import RENEWAL, Publication, Publications, write
 from mod_progress.stores.contract import (
@@ -29,7 +30,6 @@ from mod_progress.stores.contract import (
     Update,
     lapsed,
 )
-from mod_progress.stores.health import FaultLog
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mod_progress.stores.health import FaultLog, Health
+from mod_progress.fault_log import FaultLog
+from mod_progress.stores.health import Health
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-"""What the log says of faults: once that a store fails, once that it works again, and once of each
-kind of exception that nobody expected.
-"""
+"""What the log says of a store: once that it fails, and once that it works again."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import logging
 import threading
 from contextlib import suppress
 
-__all__ = ["FaultLog", "Health"]
+__all__ = ["Health"]
 
 logger = logging.getLogger("mod_progress")
 
@@ -48,21 +46,3 @@ class Health:
     def _warn(self, message: str) -> None:
         with suppress(Exception):  # a lookup must not fail because a log handler does
             logger.warning("store %s: %s", self.name, message)
-
-
-class FaultLog:
-    """Logs exceptions that nobody expected: one of each kind, so that a fault that repeats does not
-    fill the log.
-    """
-
-    def __init__(self) -> None:
-        self._reported: set[tuple[str, type[BaseException]]] = set()
-
-    def report(self, consequence: str, error: BaseException) -> None:
-        """Log the exception and its consequence. Never raises."""
-        kind = consequence, type(error)
-        if kind in self._reported:
-            return
-        self._reported.add(kind)
-        with suppress(Exception):  # a thread must not end because a log handler fails
-            logger.error("%s; this is logged once", consequence, exc_info=error)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import uvloop
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
@@ -79,8 +80,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._listening = False
         self._ended = asyncio.Event()
-        # What failed unexpectedly, each said once.
-        self._failed: set[str] = set()
+        self._faults = FaultLog()
 
     async def run(self, serving: int, lifeline: int) -> None:
         """Serve until SIGTERM or SIGQUIT, then finish what is in flight, within the limit.
@@ -109,17 +109,11 @@ class Worker:
             self._try("a log could not be closed", observer.close)
 
     def _try(self, failure: str, step: Callable[..., object], *arguments: object) -> None:
-        """Do a step of what must go on, whatever the step raises: that is said once."""
+        """Do a step of what must go on, whatever the step raises."""
         try:
             step(*arguments)
-        except Exception:
-            self._say_once(failure)
-
-    def _say_once(self, failure: str) -> None:
-        """Log a failure with the exception that is being handled, unless it was said before."""
-        if failure not in self._failed:
-            self._failed.add(failure)
-            logger.exception("%s (said once)", failure)
+        except Exception as error:
+            self._faults.report(failure, error)
 
     def _orphaned(self, lifeline: int) -> None:
         self.loop.remove_reader(lifeline)
@@ -139,9 +133,9 @@ class Worker:
         """Listen after a pause; try again later where there are no descriptors for it."""
         try:
             await self._listen()
-        except OSError:
+        except OSError as error:
             self._stop_listening()
-            self._say_once("it cannot listen again yet")
+            self._faults.report("it cannot listen again yet", error)
             self.loop.call_later(self._limits.tick, self._make_room)
 
     def _client(self, tls: ssl.SSLContext | None) -> asyncio.BaseProtocol:
