@@ -27,7 +27,7 @@ class Patience:
         return now + self._left
 
     def end(self, now: float) -> None:
-        """Stop to wait."""
+        """End the waiting."""
         if self._since is not None:
             self._left -= now - self._since
             self._since = None
