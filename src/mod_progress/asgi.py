@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from mod_progress.delivery import follow_transfer
+from mod_progress.delivery.watch import follow_transfer
 from mod_progress.identifier import PARAMETER
 from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.options import Options

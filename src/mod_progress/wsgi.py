@@ -12,7 +12,9 @@ from socket import socket
 from typing import Any
 from wsgiref.util import FileWrapper
 
-from mod_progress.delivery import Address, Delivery, follow_transfer
+from mod_progress.delivery.addresses import Address
+from mod_progress.delivery.deliveries import Delivery
+from mod_progress.delivery.watch import follow_transfer
 from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
 from mod_progress.options import Options
 from mod_progress.stores.contract import Store
