@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mod_progress.delivery import deliveries, sock_diag, watch
+from mod_progress.delivery import sock_diag, watch
 from mod_progress.delivery.addresses import Address
 from mod_progress.delivery.sock_diag import Progress
 from mod_progress.delivery.watch import Watch
@@ -85,7 +85,6 @@ def own_watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """A watch of the test's own, with a thread of its own."""
     own = Watch()
     monkeypatch.setattr(watch, "_watch", own)
-    deliveries.complain.cache_clear()
     return own
 
 

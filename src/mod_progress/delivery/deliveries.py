@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import time
-from functools import cache
 
 from mod_progress.delivery.sock_diag import Connection, Progress
+from mod_progress.fault_log import FaultLog
 from mod_progress.transfer import Transfer
-
-logger = logging.getLogger("mod_progress")
 
 #: The size in bytes up to which a response's beginning is not worth a question to the system. The
 #: question takes 4 microseconds and, where threads compete, a switch to another thread. It is also
@@ -39,6 +36,8 @@ HALF_CLOSED_TIMEOUT = 60.0
 #: Seconds without a byte acknowledged after which a client that was sent everything is given up.
 #: It is longer than a phone has no network on a train.
 PATIENCE = 300.0
+
+_DROPPED = "a transfer is no longer followed on its way to the client, others are"
 
 
 class Delivery:
@@ -145,6 +144,10 @@ class Delivery:
         """Whether nothing but the client's acknowledgement is missing."""
         return self._passed
 
+    def is_whole(self) -> bool:
+        """Whether the app has passed the whole response, as far as that can be known."""
+        return self._passed or (self._began and self._transfer.written >= self._limit)
+
     def follow(self, connection: FollowedConnection, progress: Progress, now: float) -> None:
         """Take note how far the connection is at ``now``, and end what nothing else will end."""
         self._note(progress)
@@ -156,7 +159,7 @@ class Delivery:
                 self.cut()
             elif quiet > IDLE and not progress.queued:
                 self._complete()
-        elif self._is_whole():
+        elif self.is_whole():
             # The app goes on, or the server does not return, though the client has everything.
             carried = progress.acknowledged - self._base
             if quiet > GRACE and carried >= self._transfer.written and not progress.queued:
@@ -177,7 +180,7 @@ class Delivery:
         if progress is not None and (not self._began or self._lacks(progress)):
             self.cut()
         elif over or (progress is not None and self._ended):
-            if self._ended or (self._is_whole() and not self._lacked(progress)):
+            if self._ended or (self.is_whole() and not self._lacked(progress)):
                 self._complete()
             else:
                 self.cut()
@@ -188,10 +191,6 @@ class Delivery:
         self._transfer.unacknowledged = None
         if self._ended:
             self._transfer.delivered()
-
-    def _is_whole(self) -> bool:
-        """Whether the app has passed the whole response, as far as that can be known."""
-        return self._passed or (self._began and self._transfer.written >= self._limit)
 
     def _lacked(self, progress: Progress | None) -> bool:
         """Whether the client lacked something the last time that the connection was seen."""
@@ -241,6 +240,7 @@ class FollowedConnection:
     __slots__ = (
         "_connection",
         "_death",
+        "_faults",
         "_last",
         "_next_look",
         "carried",
@@ -250,7 +250,7 @@ class FollowedConnection:
         "moved",
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, faults: FaultLog) -> None:
         self.deliveries: set[Delivery] = set()
         #: Whether the system has ever known it.
         self.known = False
@@ -262,6 +262,7 @@ class FollowedConnection:
         #: and while a server keeps the descriptor of a connection that was reset, none is sent.
         self.gone_since: float | None = None
         self._connection = connection
+        self._faults = faults
         self._last: Progress | None = None
         #: How far it got, where a message has told its end.
         self._death: Progress | None = None
@@ -279,7 +280,7 @@ class FollowedConnection:
         except OSError:
             return None
         except Exception as error:
-            complain(type(error).__name__)
+            self._faults.report(_DROPPED, error)
             for delivery in tuple(self.deliveries):
                 delivery.unfollow()
             return None
@@ -317,7 +318,7 @@ class FollowedConnection:
             try:
                 self._tell(delivery, progress, now)
             except Exception as error:
-                complain(type(error).__name__)
+                self._faults.report(_DROPPED, error)
                 delivery.unfollow()
         return waits
 
@@ -328,9 +329,3 @@ class FollowedConnection:
             delivery.follow_unseen(self, now)
         else:
             delivery.follow(self, progress, now)
-
-
-@cache
-def complain(kind: str) -> None:
-    """Log the exception that is being handled, if it is the first of its kind in this process."""
-    logger.exception("%s while following deliveries: one may be dropped, the others go on", kind)

@@ -161,7 +161,8 @@ class _Questions:
 
     def after_fork(self) -> None:
         """A child that shared its parent's socket would take its answers."""
-        self._lock = threading.Lock()
+        # Reentrant: a garbage collection inside may close an abandoned response, which asks too.
+        self._lock = threading.RLock()
         self._sequence = itertools.count(1)
         self._socket: socket.socket | None = None
 

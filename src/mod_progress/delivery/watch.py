@@ -7,8 +7,9 @@ import time
 from contextlib import suppress
 
 from mod_progress.delivery.addresses import Address, Addresses, find_connection, read_addresses
-from mod_progress.delivery.deliveries import GRACE, Delivery, FollowedConnection, complain
+from mod_progress.delivery.deliveries import GRACE, Delivery, FollowedConnection
 from mod_progress.delivery.sock_diag import Deaths
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.pacing import rest_after_poll
 from mod_progress.transfer import Transfer
@@ -44,6 +45,7 @@ class Watch:
         #: The connections by their addresses as servers report them, and by their keys.
         self._connections: dict[Addresses, FollowedConnection] = {}
         self._by_key: dict[bytes, FollowedConnection] = {}
+        self._faults = FaultLog()
         self._deaths: Deaths | None = None
         self._next_listening = 0.0
         self._thread: threading.Thread | None = None
@@ -65,7 +67,7 @@ class Watch:
         if connection is not None and connection.gone_since is None:
             return connection
         found = find_connection(addresses)
-        return None if found is None else FollowedConnection(found)
+        return None if found is None else FollowedConnection(found, self._faults)
 
     def _start(self) -> bool:
         """Start the thread. Returns whether the system allows another one."""
@@ -101,7 +103,7 @@ class Watch:
             try:
                 waits = self._check(began)
             except Exception as error:
-                complain(type(error).__name__)
+                self._faults.report("a round of following transfers failed, others follow", error)
             ended = time.monotonic()
             left = len(self._connections)
             shortest = SOON if waits else INTERVAL
@@ -137,7 +139,7 @@ class Watch:
                 if connection is not None:
                     connection.died(progress, now)
         except Exception as error:
-            complain(type(error).__name__)
+            self._faults.report("ends of connections may be noticed late", error)
             self._stop_listening()
 
     def _listen(self) -> None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
-from mod_progress.identifier import PARAMETER
+from mod_progress.identifier import FIELD
 from mod_progress.transfer import Transfer
-
-_IDENTIFIER_FIELD = PARAMETER.lower().encode()
 
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
+#: Forbids a browser to guess another media type from the content, and to act on its guess.
+NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
-BODILESS = frozenset({204, 304})
+#: Statuses whose reasons name a backend, which is no business of the client's.
+_ABOUT_BACKENDS = frozenset({502, 504})
 
 
 class Handler(Protocol):
@@ -116,7 +119,7 @@ class Exchange:
     @property
     def identifier_field(self) -> bytes | None:
         """The value of the request's header field that may carry the id."""
-        return self.request.named.get(_IDENTIFIER_FIELD)
+        return self.request.named.get(FIELD)
 
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
@@ -149,9 +152,9 @@ class Exchange:
         self.client.write(head)
         self.finished = True
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Answer that the request cannot be served, in words."""
-        self.respond(refusal.status, _in_words(refusal.status), TEXT)
+    def refuse(self, refusal: Refusal, lines: bytes = b"") -> None:
+        """Answer in words that the request cannot be served, and why."""
+        self.respond(refusal.status, _in_words(refusal), TEXT + NOSNIFF + lines)
 
     def start(
         self,
@@ -195,6 +198,7 @@ class Exchange:
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
+        self.client.check()  # no status was sent where nobody is there to get one
         self.started = True
         self.bodiless = request.method == "HEAD" or status in BODILESS
         if size is not None:
@@ -249,12 +253,28 @@ class _NotFound:
 NOT_FOUND: Handler = _NotFound()
 
 
+@dataclass(frozen=True, slots=True)
+class MethodNotAllowed:
+    """Answers 405 with the methods that there are (RFC 9110, section 15.5.6)."""
+
+    methods: tuple[str, ...]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Refuse."""
+        allowed = ", ".join(self.methods)
+        refusal = Refusal(405, f"this address takes {allowed}")
+        exchange.refuse(refusal, b"Allow: %b\r\n" % allowed.encode())
+
+
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
     """Serialise the answer to what is no request: its connection closes."""
-    body = _in_words(refusal.status)
+    body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
-    return response_head(refusal.status, (date, TEXT, framing)) + body
+    return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body
 
 
-def _in_words(status: int) -> bytes:
-    return b"%d %b\n" % (status, reason_phrase(status))
+def _in_words(refusal: Refusal) -> bytes:
+    words = b"%d %b" % (refusal.status, reason_phrase(refusal.status))
+    if refusal.status not in _ABOUT_BACKENDS:
+        words += b": " + refusal.reason.encode("utf-8", "replace")
+    return words + b"\n"

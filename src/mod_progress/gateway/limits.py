@@ -46,7 +46,10 @@ class Limits:
     #: Idle upstream connections kept, each upstream and worker, and for how long.
     upstream_idle: int = 64
     upstream_idle_time: float = 30.0
-    #: Client connections of one worker; more wait in the listen queue.
+    #: A tunnel, such as a WebSocket, in which no byte moves for so long is cut; 0: never.
+    tunnel_idle_time: float = 3600.0
+    #: Client connections of one worker. At the limit, those that are idle for the longest time are
+    #: closed; where none is idle, more wait in the listen queue.
     connections: int = 20_000
     #: Bytes of pipelined requests that wait behind the one being answered.
     pipelined_size: int = 64 * 1024

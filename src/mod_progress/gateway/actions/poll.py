@@ -1,43 +1,44 @@
-"""How far is that transfer? The question of one request, and its answer."""
+"""Answers how far a transfer is: the show room's answer, sent through an exchange."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
 from concurrent.futures import Future
+from functools import lru_cache
 
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.show.formats import FORMATS, HEADERS, Format
-from mod_progress.tracker import Answer
+from mod_progress.show.answer import Answer, answer_inquiry
+from mod_progress.show.formats import Fields
+from mod_progress.show.question import Inquiry
 
-#: The fields of a show's answer, by its media type.
-SHOW_LINES = {
-    form.content_type: "".join(
-        f"{name}: {value}\r\n" for name, value in (("Content-Type", form.content_type), *HEADERS)
-    ).encode()
-    for form in FORMATS.values()
-}
+
+@lru_cache
+def field_lines(fields: Fields) -> bytes:
+    """Return the lines of an answer's fields; they are the same for many answers."""
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+
+
+def send_answer(exchange: Exchange, answer: Answer) -> None:
+    """Respond with an answer of the show room."""
+    exchange.respond(answer.status, answer.body, field_lines(answer.fields))
 
 
 class Poll:
-    """Answers one question: how far the transfer with that id is."""
+    """Answers one inquiry."""
 
-    __slots__ = ("callback", "form", "identifier")
+    __slots__ = ("inquiry",)
 
-    def __init__(self, identifier: str, form: Format, callback: bytes | None) -> None:
-        self.identifier = identifier
-        self.form = form
-        #: The function that a jsonp answer calls, if the request names one.
-        self.callback = callback
+    def __init__(self, inquiry: Inquiry) -> None:
+        self.inquiry = inquiry
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer: at once where the transfer is near."""
-        answer = exchange.tracker.answer(self.identifier, self.form, self.callback)
+        """Answer, at once unless the store is far away."""
+        answer = answer_inquiry(self.inquiry, exchange.tracker)
         if isinstance(answer, Future):
             return self._handle_later(exchange, answer)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+        send_answer(exchange, answer)
         return None
 
-    async def _handle_later(self, exchange: Exchange, future: Future[Answer]) -> None:
-        answer = await asyncio.wrap_future(future)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+    async def _handle_later(self, exchange: Exchange, answer: Future[Answer]) -> None:
+        send_answer(exchange, await asyncio.wrap_future(answer))

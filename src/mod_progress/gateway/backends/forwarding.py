@@ -115,8 +115,15 @@ def _client_fields(request: RequestHead) -> bytes:
     )
 
 
+def _is_alias(name: bytes) -> bool:
+    """Whether a backend may take a field for one that tells of the client.
+
+    A backend that knows fields as CGI variables takes an underscore for a dash.
+    """
+    return b"_" in name and _tells_of_client(name)
+
+
 def _tells_of_client(name: bytes) -> bool:
-    # A backend that knows fields as CGI variables takes an underscore for a dash.
     name = name.replace(b"_", b"-")
     return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
 
@@ -126,7 +133,7 @@ def _front_proxy_fields(request: RequestHead, client: Client, host: bytes) -> by
     fields = b"".join(
         line
         for name, line in end_to_end(request.fields, request.connection)
-        if name not in _REWRITTEN and name not in _CHAINED
+        if name not in _REWRITTEN and name not in _CHAINED and not _is_alias(name)
     )
     for line in _forwarded_lines(client, host).splitlines(keepends=True):
         name, _, value = line.rstrip().partition(b": ")

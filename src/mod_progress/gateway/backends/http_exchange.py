@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.backends.forwarding import VIA, end_to_end, forwarded_head, next_protocol
 from mod_progress.gateway.backends.http_connection import HttpConnection
-from mod_progress.gateway.exchange import BODILESS, Exchange
+from mod_progress.gateway.backends.tunnel import tunnel
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.http.response import ResponseHead
 from mod_progress.gateway.streams.body import Body, ChunkedBody, UntilCloseBody
+from mod_progress.gateway.streams.errors import Cut, Slow
 from mod_progress.gateway.streams.relay import relay
-from mod_progress.gateway.streams.stream import Cut, Slow, Stream
 
 #: Methods that may be sent twice (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
@@ -43,7 +45,7 @@ async def receive_answer(
     try:
         response = await _final_response(exchange, upstream)
         if response.status == 101:
-            await _tunnel(exchange, upstream, response)
+            await _switch(exchange, upstream, response)
             let_go = upstream.close
             return
         await _answer(exchange, response, _response_body(exchange, upstream, response))
@@ -114,7 +116,7 @@ def send_request(
     if body.finished:
         upstream.expect_answer()
         return None
-    upstream.expect_silence()  # it need not answer before it has the request
+    upstream.expect_bytes_within(0)  # it need not answer before it has the request
     sending = upstream.loop.create_task(_send_rest(body, upstream, chunked))
     # Its error may come too late for anybody to ask for it.
     sending.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -151,6 +153,7 @@ async def _final_response(exchange: Exchange, upstream: HttpConnection) -> Respo
         if exchange.request.minor:
             client.write(response_head(response.status, _end_to_end_lines(response)))
             await client.drain()
+            await asyncio.sleep(0)  # a backend may send thousands: others have their turn
 
 
 def _end_to_end_lines(response: ResponseHead) -> list[bytes]:
@@ -192,26 +195,13 @@ def start_answer(exchange: Exchange, response: ResponseHead, first: bytes) -> No
     exchange.start(response.status, response.forwarded, response.content_length, first, dated=dated)
 
 
-async def _tunnel(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> None:
-    """Switch protocols: from here on, bytes both ways until both sides have ended."""
+async def _switch(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> None:
+    """Switch protocols (RFC 9110, section 7.8): from here on, bytes go both ways."""
     client = exchange.client
     protocol = next_protocol(exchange.request, client.state.tunnelled)
     if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
         raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
     switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
     exchange.switch(response_head(101, [*_end_to_end_lines(response), switch]))
-    client.expect_silence()  # one side may be silent for hours
-    upstream.expect_silence()
-    try:
-        async with asyncio.TaskGroup() as directions:
-            directions.create_task(_one_way(client, upstream))
-            directions.create_task(_one_way(upstream, client))
-    except ExceptionGroup as ends:
-        raise ends.exceptions[0] from None
+    await tunnel(client, upstream, client.state.limits.tunnel_idle_time)
     exchange.finish()
-
-
-async def _one_way(source: Stream, sink: Stream) -> None:
-    await relay(UntilCloseBody(source), sink)
-    await sink.flush()
-    sink.end()

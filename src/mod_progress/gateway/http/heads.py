@@ -23,7 +23,9 @@ _STATUS_LINES = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()
 }
 
-TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+#: The characters of a token (RFC 9110, section 5.6.2), for a set of a regular expression.
+TCHAR = rb"!#$%&'*+.^_`|~0-9A-Za-z-"
+TOKEN = rb"[" + TCHAR + rb"]++"
 
 # RFC 9110, section 5.5: visible characters, space, tab and obs-text; no other control character.
 VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"

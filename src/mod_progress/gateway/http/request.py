@@ -14,6 +14,7 @@ from mod_progress.gateway.http.heads import (
     FORBIDDEN,
     LONGEST_REMEMBERED,
     REMEMBERED,
+    TCHAR,
     TOKEN,
     Fields,
     Refusal,
@@ -28,16 +29,19 @@ from mod_progress.gateway.http.target import is_host, split_target, split_url
 from mod_progress.gateway.limits import HeadLimits
 
 # The longest method that is registered has 17 letters: UPDATEREDIRECTREF.
-_METHOD = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}+) "
+_METHOD = rb"([" + TCHAR + rb"]{1,32}+) "
+# RFC 9112, section 3.2, and what browsers send raw in a query: | ^ { } and the grave accent. What
+# no browser sends raw is refused, as backends read it differently: " < > # and the backslash.
+_TARGET = rb"([\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]++)"
 
-_REQUEST_LINE = _METHOD + rb"([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n"
+_REQUEST_LINE = _METHOD + _TARGET + rb" HTTP/([0-9])\.([0-9])\r\n"
 
 _REQUEST = re.compile(_REQUEST_LINE + FIELDS).fullmatch
 
 _FIRST_LINE = re.compile(_REQUEST_LINE).match
 
 #: What may become a request line: its method, whole or in part.
-_FIRST_WORD = re.compile(_METHOD + rb"|[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+\Z|\r\Z").match
+_FIRST_WORD = re.compile(_METHOD + rb"|[" + TCHAR + rb"]{0,32}+\Z|\r\Z").match
 
 _CODING = re.compile(TOKEN).fullmatch
 
@@ -107,9 +111,12 @@ class RequestFields:
         codings = [coding.lower() for coding in list_elements(self._all(b"transfer-encoding"))]
         if codings == [b"chunked"]:
             return True
-        if all(_CODING(coding) for coding in codings) and set(codings) != {b"chunked"}:
-            raise Refusal(501, "a transfer coding other than chunked")
-        raise Refusal(400, "Transfer-Encoding is not chunked, once")
+        # RFC 9112, section 6.3: without a final chunked, nobody can tell where the body ends.
+        if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+            raise Refusal(400, "chunked is not the last transfer coding, once")
+        if not all(_CODING(coding) for coding in codings):
+            raise Refusal(400, "a transfer coding is malformed")
+        raise Refusal(501, "a transfer coding other than chunked")
 
     def _content_length(self) -> int | None:
         if b"content_length" in self.named or b"transfer_encoding" in self.named:

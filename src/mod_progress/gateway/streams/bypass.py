@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from io import FileIO
 
 from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.disk import write
-from mod_progress.gateway.streams.pipes import pipes
-from mod_progress.gateway.streams.stream import Bypass, Cut, Slow, Stream
+from mod_progress.gateway.streams.errors import Cut, Slow
+from mod_progress.gateway.streams.pipes import NoPipe, pipes
+from mod_progress.gateway.streams.readiness import HAVE_EPOLL, readiness
+from mod_progress.gateway.streams.stream import Bypass, Stream
 
-HAVE_SPLICE = hasattr(os, "splice")
-HAVE_SENDFILE = hasattr(os, "sendfile")
+HAVE_SPLICE = HAVE_EPOLL and hasattr(os, "splice")
+HAVE_SENDFILE = HAVE_EPOLL and hasattr(os, "sendfile")
 
 #: Bytes that one system call moves at most. Measured: uploads are a fifth faster than by pieces of
 #: 1 MiB, or of 256 KiB, or with a pipe that holds no more than a piece.
@@ -29,15 +32,12 @@ _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 class _Side:
     """A socket at one end of a bypass, watched beside the transport that owns it."""
 
-    __slots__ = ("_watched", "descriptor", "stream")
+    __slots__ = ("descriptor", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         #: The transport's own: to be used only while the stream is not `Stream.gone`.
         self.descriptor = -1
-        # A duplicate while we wait, as the loop watches no descriptor that a transport of its own
-        # has; only then, as descriptors are what ten thousand slow transfers run out of first.
-        self._watched = -1
 
     def open(self, bypass: Bypass) -> None:
         """Let ``bypass`` move the bytes, beside the transport."""
@@ -61,18 +61,10 @@ class _Side:
 
     def watch(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` whenever bytes can be moved."""
-        self._watched = os.dup(self.descriptor)
-        self._add(self._watched, ready)
+        raise NotImplementedError
 
     def forget(self) -> None:
         """Call nobody any more."""
-        self._remove(self._watched)
-        os.close(self._watched)
-
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        raise NotImplementedError
-
-    def _remove(self, descriptor: int) -> None:
         raise NotImplementedError
 
     def postpone(self) -> None:
@@ -86,12 +78,13 @@ class _Source(_Side):
     def bypass(self, bypass: Bypass | None) -> None:
         self.stream.bypass_reading(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_reader(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_readable(self.descriptor, ready)
         self.stream.expect_bytes()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_reader(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:  # else the stream has done so, and the descriptor is closed
+            readiness(self.stream.loop).when_readable(self.descriptor, None)
         self.stream.expect_no_bytes()
 
     def postpone(self) -> None:
@@ -105,12 +98,13 @@ class _Sink(_Side):
     def bypass(self, bypass: Bypass | None) -> None:
         self.stream.bypass_writing(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_writer(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_writable(self.descriptor, ready)
         self.stream.expect_room()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_writer(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:
+            readiness(self.stream.loop).when_writable(self.descriptor, None)
         self.stream.expect_no_room()
 
     def postpone(self) -> None:
@@ -131,7 +125,8 @@ class BodyBypass:
     async def run(self) -> None:
         """Move what is left of the body.
 
-        Raises `Cut`, or `Slow`, with the side that is at fault, and OSError of a file.
+        Raises `Cut`, or `Slow`, with the side that is at fault, OSError of a file, and `NoPipe`,
+        after which the rest can be copied.
         """
         try:
             await self._prepare()
@@ -175,9 +170,13 @@ class BodyBypass:
             self._wait_for(self._next())
         except Cut as cut:
             self._finish(cut)
+        except NoPipe as error:
+            self._finish(error)
         except OSError as error:
             side = self._next()
             self._finish(error if side is None else Cut(side.stream, str(error)))
+        except Exception as error:
+            self._finish(error)
 
     def _wait_for(self, side: _Side | None) -> None:
         """Go on when ``side`` is ready."""
@@ -194,6 +193,10 @@ class BodyBypass:
     def overdue(self, stream: Stream) -> None:
         """Give up: the peer did not send, or read, in time."""
         self._finish(Slow(stream, "the peer was too slow"))
+
+    def lost(self, stream: Stream) -> None:
+        """Give up: the connection is gone."""
+        self._finish(Cut(stream, "the connection is gone"))
 
     def reset(self, stream: Stream) -> None:
         """Give up where the source was reset and what is left in its socket is not the whole."""
@@ -326,9 +329,15 @@ class SpliceToFile(_FromSocket):
     def _drain(self, pipe: int) -> int:
         """Empty the pipe: a file is always ready."""
         moved = 0
-        while moved < self._inside:
-            moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
-        return moved
+        try:
+            while moved < self._inside:
+                moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # The file system cannot splice (splice(2)): copy what the pipe holds.
+            write(self._file, os.read(pipe, self._inside - moved))
+        return self._inside
 
 
 class SendFile(BodyBypass):

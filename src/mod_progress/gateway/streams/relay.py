@@ -8,6 +8,7 @@ Chunked bodies, TLS and other systems take the copying path: the same interface,
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.http.chunked import encode_chunk
@@ -21,6 +22,7 @@ from mod_progress.gateway.streams.bypass import (
     SpliceToFile,
 )
 from mod_progress.gateway.streams.disk import write
+from mod_progress.gateway.streams.pipes import NoPipe
 from mod_progress.gateway.streams.stream import Stream
 
 #: Bytes from which a body bypasses Python: below it, setting up costs more than copying.
@@ -36,11 +38,20 @@ def relay(
     over.
     """
     bypass = None if chunked else _bypass(body, sink, sent)
-    return _copy(body, sink, chunked, sent) if bypass is None else bypass.run()
+    if bypass is None:
+        return _copy(body, sink, chunked, sent)
+    return _bypass_or_copy(bypass, body, sink, sent)
+
+
+async def _bypass_or_copy(bypass: BodyBypass, body: Body, sink: Stream, sent: Count | None) -> None:
+    try:
+        await bypass.run()
+    except NoPipe:
+        await _copy(body, sink, False, sent)
 
 
 async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
-    while data := body.take() or await body.read():
+    while data := await body.read():
         sink.write(encode_chunk(data) if chunked else data)
         if sent is not None:
             sent(len(data))
@@ -50,9 +61,9 @@ async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> 
 async def save(body: Body, file: FileIO) -> None:
     """Write what is left of ``body`` into ``file``; raises `Cut`, and OSError of the file."""
     if _can_splice(body):
-        await SpliceToFile(body, file).run()
-        return
-    while data := body.take() or await body.read():
+        with suppress(NoPipe):
+            await SpliceToFile(body, file).run()
+    while data := await body.read():
         write(file, data)
 
 
