@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,10 @@ class Exchange:
 
 def _with_lasting_headers(message: Message) -> Message:
     """Return the head of a response so that its headers can be read more than once."""
-    headers = message.get("headers", ())
-    return message if isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
+    headers = message.get("headers")
+    if isinstance(headers, list) or not isinstance(headers, Iterator):
+        return message
+    return {**message, "headers": list(headers)}
 
 
 def _content_length(headers: Any) -> int | None:
