@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from mod_progress import fork
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 
 __all__ = ["Forkable", "for_each", "renew_after_fork"]
 

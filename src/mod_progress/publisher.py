@@ -19,7 +19,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
 from mod_progress.publication import RENEWAL, Publication, Publications, write
 from mod_progress.stores.contract import (

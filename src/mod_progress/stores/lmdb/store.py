@@ -21,7 +21,7 @@ from pathlib import Path
 
 import lmdb
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import (

@@ -13,7 +13,7 @@ from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health

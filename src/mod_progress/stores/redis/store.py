@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.identifier import check_identifier
 from mod_progress.stores.contract import (

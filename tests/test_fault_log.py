@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mod_progress.faults import FaultLog
+from mod_progress.fault_log import FaultLog
 
 
 def test_each_kind_of_exception_is_logged_once_with_its_place(
