@@ -30,6 +30,7 @@ FLOORS: list[dict[str, list[str]]] = [
             "transfer.py",
         ]
     },
+    {"faults": ["faults.py"]},
     {"fork": ["fork.py"]},
     {"stores": ["stores/*.py"]},
     {"publisher": ["publication.py", "publisher.py"]},
