@@ -17,7 +17,7 @@ HIDDEN = "the server cannot write to its disk; its log says why"
     [
         (errno.ENOSPC, 507, "the server's disk is full"),
         (errno.EDQUOT, 507, "the server's disk quota is used up"),
-        (errno.EFBIG, 507, "it is larger than a file may be on the server's disk"),
+        (errno.EFBIG, 507, "the body is larger than a file may be on the server's disk"),
         (errno.EACCES, 500, HIDDEN),
         (errno.EROFS, 500, HIDDEN),
     ],
