@@ -20,6 +20,7 @@ from mod_progress.gateway.actions.answers import (
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
+from mod_progress.gateway.address import AddressError
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
@@ -118,12 +119,10 @@ def _upload_limits(argument: Argument) -> UploadLimits:
 
 @ACTIONS.add("proxy", "mod_proxy")
 def _proxy(draft: Draft, argument: Argument) -> Action:
-    takes = '"host:port" or "unix:/path"'
-    address = argument.string(takes)
     try:
-        return Proxy(draft.backend(address))
-    except ValueError:
-        raise ConfigError(f"proxy takes {takes}, not '{address}'", argument.place) from None
+        return Proxy(draft.backend(argument.string('"host:port" or "unix:/path"')))
+    except AddressError as error:
+        raise ConfigError(f"proxy: {error}", argument.place) from None
 
 
 @ACTIONS.add("docroot")

@@ -31,7 +31,7 @@ class Handler(Protocol):
     """What answers a request: at once, or later where it has to wait."""
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer. Raises `message.Refusal` where the answer is no more than a status.
+        """Answer. Raises `heads.Refusal` where the answer is no more than a status.
 
         With None and the exchange not finished, it is concluded by a callback of the handler's.
         """
@@ -51,7 +51,7 @@ class Owner(Protocol):
         """Let a task do the work, and conclude the exchange after it."""
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
-        """Answer for an error where that is still possible; else the response stays cut."""
+        """Answer with the error's status where that is still possible; else the response is cut."""
 
     def conclude(self, exchange: Exchange) -> None:
         """The response is handed over, or it is cut: go on with the next request."""
@@ -95,7 +95,7 @@ class Exchange:
         self.tracker = client.state.tracker
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
-        #: The counters; they are nobody's until `track` enters them into the table.
+        #: The counters. `progress.track` replaces them by those of a transfer in the table.
         self.transfer = Transfer("", request.body_size)
         self.handler: Handler | None = None
         #: What answers where no action took the request.
@@ -103,7 +103,7 @@ class Exchange:
         #: The directory that `docroot` names, and the file below it that the path leads to.
         self.docroot: str | None = None
         self.physical_path: str | None = None
-        #: Whether the whole request body is read before an upstream hears of it.
+        #: Whether a backend gets the request only when its whole body is here.
         self.buffer_request_body = False
         #: What serves the exchange without a task, and is told where the client goes.
         self.quick: Abandoned | None = None
@@ -133,9 +133,10 @@ class Exchange:
         self.transfer.written += size
 
     def invite(self) -> None:
-        """Ask for the body where the client waits for that; whoever reads it himself calls this.
+        """Ask for the body where the client waits for that (100 Continue).
 
-        Not where the body is coming already, nor after an answer (RFC 9110, section 10.1.1).
+        A handler that reads the body itself calls this. Nothing is sent where the body is coming
+        already, or after an answer (RFC 9110, section 10.1.1).
         """
         waiting = not self.started and not self.body.finished and not self.client.buffer
         if self.request.expects_continue and waiting:
@@ -267,7 +268,7 @@ class MethodNotAllowed:
 
 
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
-    """Serialise the answer to what is no request: its connection closes."""
+    """Serialise the answer to bytes that are no request. The connection closes after it."""
     body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
     return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body
