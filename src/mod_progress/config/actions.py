@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from mod_progress.config import probes
 from mod_progress.config.argument import Argument
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
@@ -18,7 +20,7 @@ from mod_progress.gateway.actions.answers import (
 )
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
-from mod_progress.gateway.address import AddressError
+from mod_progress.gateway.address import AddressError, parse_address
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
@@ -74,15 +76,20 @@ def _show(draft: Draft, argument: Argument) -> Action:
 
 @ACTIONS.add("upload.store", "mod_progress")
 def _store_uploads(draft: Draft, argument: Argument) -> Action:
-    return StoreUploads(argument.path("the path of a directory"))
+    path = argument.path("the path of a directory")
+    draft.expect(argument.place, partial(probes.writable_directory, path))
+    return StoreUploads(path)
 
 
 @ACTIONS.add("proxy", "mod_proxy")
 def _proxy(draft: Draft, argument: Argument) -> Action:
+    text = argument.string('"host:port" or "unix:/path"')
     try:
-        return Proxy(draft.backend(argument.string('"host:port" or "unix:/path"')))
+        address, backend = parse_address(text), draft.backend(text)
     except AddressError as error:
         raise ConfigError(f"proxy: {error}", argument.place) from None
+    draft.expect(argument.place, partial(probes.resolvable, address))
+    return Proxy(backend)
 
 
 @ACTIONS.add("docroot")
@@ -91,7 +98,9 @@ def _docroot(draft: Draft, argument: Argument) -> Action:
     directory = argument.pattern(takes).constant
     if not directory or b"\0" in directory:
         raise ConfigError(f"docroot takes {takes}, the same for all requests", argument.place)
-    return Docroot(directory.decode("utf-8", "surrogateescape"))
+    path = directory.decode("utf-8", "surrogateescape")
+    draft.expect(argument.place, partial(probes.directory, path))
+    return Docroot(path)
 
 
 @ACTIONS.add("index")
