@@ -55,3 +55,28 @@ def test_a_backend_judges_by_itself_who_may_send() -> None:
         assert started.request("POST", "/", b"x", headers).status == 502
     finally:
         started.stop()
+
+
+def test_what_was_saved_is_served_with_its_folders(server: Gateway, directory: Path) -> None:
+    answer = server.request("PUT", "/upload/holiday/day%201/a.png", b"picture")
+    assert answer.json() == {"files": [{"name": "holiday/day 1/a.png", "size": 7}]}
+    assert answer.headers["location"] == "/uploads/holiday/day%201/a.png"
+    assert (directory / "holiday" / "day 1" / "a.png").read_bytes() == b"picture"
+    saved = server.request("GET", answer.headers["location"])
+    assert (saved.status, saved.body) == (200, b"picture")
+    assert saved.headers["content-type"] == "image/png"
+    assert saved.headers["x-content-type-options"] == "nosniff"
+    again = server.request("PUT", "/in/holiday/day%201/a.png", b"another")
+    assert again.json()["files"][0]["name"] == "holiday/day 1/a (2).png"
+
+
+def test_a_page_that_was_uploaded_is_no_page_of_this_server(server: Gateway) -> None:
+    server.request("PUT", "/upload/evil.html", b"<script>1</script>")
+    saved = server.request("GET", "/uploads/evil.html")
+    assert saved.headers["content-disposition"] == "attachment"
+    assert saved.headers["content-security-policy"] == "sandbox"
+
+
+@pytest.mark.parametrize("path", ["/uploads", "/uploads/", "/uploads/none", "/uploads/../x"])
+def test_there_is_no_list_of_what_was_saved(server: Gateway, path: str) -> None:
+    assert server.request("GET", path).status == 404

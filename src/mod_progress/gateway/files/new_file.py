@@ -32,6 +32,8 @@ class NewFile:
     def __init__(self, directory: str, file: FileIO) -> None:
         self.directory = directory
         self.file = file
+        #: The directory in which the file is published.
+        self.place = directory
         self._published = ""
 
     def __enter__(self) -> Self:
@@ -44,6 +46,14 @@ class NewFile:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def move_to(self, folder: str) -> None:
+        """Publish the file in ``folder`` below its directory, which is created if need be.
+
+        Raises OSError: FileExistsError or NotADirectoryError where a file has the folder's name.
+        """
+        self.place = os.path.join(self.directory, folder)  # noqa: PTH118
+        os.makedirs(self.place, 0o755, exist_ok=True)  # noqa: PTH103
 
     async def publish(self, name: str) -> Saved:
         """Give the file its name, or one like it where that is taken; raises OSError.
@@ -65,7 +75,7 @@ class NewFile:
     def _name_like(self, name: str) -> str:
         """Give the file the first name like ``name`` that is free, and return it."""
         for candidate in candidates(name):
-            path = os.path.join(self.directory, candidate)  # noqa: PTH118
+            path = os.path.join(self.place, candidate)  # noqa: PTH118
             try:
                 self._give_name(path)
             except FileExistsError:

@@ -39,6 +39,7 @@ class UnnamedFile(NewFile):
             return self._publish(name)
         except OSError:
             self._copy = PartFile(self.directory)
+            self._copy.place = self.place
             await self._copy_to(self._copy.file)
             saved = await self._copy.publish(name)
         _unnameable.add(self.directory)
