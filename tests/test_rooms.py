@@ -30,7 +30,6 @@ FLOORS: list[dict[str, list[str]]] = [
             "transfer.py",
         ]
     },
-    {"faults": ["faults.py"]},
     {"fork": ["fork.py"]},
     {"stores": ["stores/*.py"]},
     {"publisher": ["publication.py", "publisher.py"]},

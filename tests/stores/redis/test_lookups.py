@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -38,6 +39,10 @@ def far() -> Far:
     return Far()
 
 
+def lookup_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "mod_progress lookups"}
+
+
 @pytest.fixture
 def batcher(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[LookupBatcher]:
     monkeypatch.setattr(lookups, "RETRY", 0.05)
@@ -45,6 +50,7 @@ def batcher(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[LookupBatcher
     yield batcher
     far.open.set()
     batcher.close()
+    eventually(lambda: not lookup_threads())
 
 
 def future(batcher: LookupBatcher, identifier: str) -> Future[Snapshot]:
@@ -146,3 +152,94 @@ def test_a_close_ends_the_threads_and_the_next_lookup_starts_new_ones(
         assert future(batcher, "abc").result(timeout=10).received == 3
         batcher.close()
         eventually(lambda: threading.active_count() <= before)
+
+
+class Unexpected(Exception):
+    """An exception that no author listed."""
+
+
+def test_a_fetch_that_fails_unexpectedly_ends_no_thread(
+    far: Far,
+    batcher: LookupBatcher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert future(batcher, "a").result(timeout=10).received == 1
+    threads = lookup_threads()
+    failures = 0
+
+    def fail(identifiers: Sequence[str]) -> list[Snapshot]:
+        nonlocal failures
+        failures += 1
+        raise Unexpected
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batcher, "_fetch", fail)
+        assert future(batcher, "a").result(timeout=10) == UNKNOWN
+        eventually(lambda: failures > 3)
+        assert batcher.lookup_many(["a", "b"]) == [UNKNOWN] * 2
+    eventually(lambda: isinstance(batcher.lookup("a"), Future))
+    assert future(batcher, "ab").result(timeout=10).received == 2
+    assert lookup_threads() == threads
+    assert [record.getMessage() for record in caplog.records] == [
+        "lookups are answered with unknown; this is logged once",
+        "store far: Unexpected; each process answers from its own table until it is back",
+        "store far: it is back",
+    ]
+
+
+def test_a_fetch_that_returns_too_few_leaves_nobody_waiting(
+    far: Far, batcher: LookupBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "_fetch", lambda identifiers: [])
+    found = batcher.lookup_many(["a", "b"])
+    assert isinstance(found, Future)
+    assert found.result(timeout=10) in ([], [UNKNOWN] * 2)
+    assert future(batcher, "a").result(timeout=10) == UNKNOWN
+
+
+@pytest.mark.parametrize("error", [Unexpected, KeyboardInterrupt, asyncio.CancelledError])
+def test_a_callback_that_fails_ends_no_thread(
+    batcher: LookupBatcher, error: type[BaseException]
+) -> None:
+    def fail(found: Future[Snapshot]) -> None:
+        raise error
+
+    assert future(batcher, "a").result(timeout=10).received == 1
+    threads = lookup_threads()
+    for _ in range(3):
+        found = future(batcher, "ab")
+        found.add_done_callback(fail)
+        assert found.result(timeout=10).received == 2
+    assert future(batcher, "abc").result(timeout=10).received == 3
+    assert lookup_threads() == threads
+
+
+@pytest.mark.parametrize("step", ["_next", "_failed", "_settle"])
+def test_an_exception_anywhere_in_a_step_ends_no_thread(
+    step: str, far: Far, batcher: LookupBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert future(batcher, "a").result(timeout=10).received == 1
+    threads = lookup_threads()
+    failures = 0
+
+    def fail(*arguments: object) -> None:
+        nonlocal failures
+        failures += 1
+        raise Unexpected
+
+    far.there = False
+    with monkeypatch.context() as patch:
+        patch.setattr(LookupBatcher, step, fail)
+        found = future(batcher, "a")
+        if step != "_settle":
+            assert found.result(timeout=10) == UNKNOWN
+        eventually(lambda: failures)
+    far.there = True
+
+    def works() -> bool:
+        found = batcher.lookup("abc")
+        return isinstance(found, Future) and found.result(timeout=10).received == 3
+
+    eventually(works)
+    assert lookup_threads() == threads
