@@ -142,6 +142,11 @@ def test_a_body_that_ends_before_its_content_length_is_cut() -> None:
     assert serve(app_of(*answer), scope(), *body(b""))[0] == error(200)
 
 
+def test_a_response_is_whole_with_its_content_length_though_the_app_says_more() -> None:
+    answer = [start(size=2), part(b"ab", True)]
+    assert serve(app_of(*answer), scope(), *body(b""))[0] == progress("done", 0, 2)
+
+
 def given(headers: Any) -> Message:
     """A head with headers as an app may give them."""
     return {"type": "http.response.start", "status": 200, "headers": headers}

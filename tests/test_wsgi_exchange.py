@@ -184,6 +184,22 @@ def test_a_body_that_ends_before_its_content_length_is_cut() -> None:
     assert serve(app, environ())[0] == error(200)
 
 
+def test_a_response_is_whole_with_its_content_length_though_the_app_goes_on() -> None:
+    states = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        yield b"ok"
+        states.append(show(middleware)["state"])
+        raise RuntimeError
+
+    middleware = ProgressMiddleware(app, store="memory")
+    with pytest.raises(RuntimeError):
+        Server().serve(middleware, environ())
+    assert states == ["done"]
+    assert show(middleware) == progress("done", 0, 2)
+
+
 @pytest.mark.parametrize("size", [None, 1, 1 << 20])
 def test_a_file_is_read_up_to_its_content_length(size: int | None) -> None:
     """A range of a large file must not read all of it."""

@@ -79,7 +79,7 @@ class Exchange:
             raise
         if head is not None:
             self._transfer.response_started(*head)
-        elif part is not None and self._complete and not self._handed_over:
+        elif part is not None and not self._handed_over and self._is_whole():
             self._handed_over = True
             self._delivery.handed_over()
 
@@ -101,6 +101,10 @@ class Exchange:
         self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
         if self._complete:
             self._delivery.passes_end()
+
+    def _is_whole(self) -> bool:
+        """Whether the server has the whole response, though the app may go on."""
+        return self._complete or (not self._trailers and self._delivery.is_whole())
 
     def fail(self, error: BaseException) -> None:
         """The app failed, or was cancelled. No server answers a request that was cancelled."""

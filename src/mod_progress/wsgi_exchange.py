@@ -100,8 +100,10 @@ class Exchange:
                 self._pass(chunk)
                 yield chunk
                 self._opens = False
-                if isinstance(self._chunks, FileBlocks) and self._delivery.is_whole():
-                    break  # the rest of the file is behind the end of the response
+                if self._head is None and self._delivery.is_whole():
+                    self._end()  # whatever the app still does
+                    if isinstance(self._chunks, FileBlocks):
+                        break  # the rest of the file is behind the end of the response
         except BaseException as error:
             self._fail(error)
             raise
