@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import threading
@@ -29,6 +30,9 @@ Answer = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
 
 DISCONNECT = {"type": "http.disconnect"}
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 
 def scope(
@@ -324,6 +328,16 @@ def test_the_header_carries_the_id_too() -> None:
     assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == told("done", 0, 2)
 
 
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
+    for sent, length in (("own~secret", b"7"), (SHARED, b"8")):
+        request = scope(query_string=f"X-Progress-ID={sent}".encode())
+        request["headers"] = [(b"content-length", length)]
+        asyncio.run(app(request, Server(*body(b"")).receive, Server().send))
+    assert ask(app, "GET", f"/progress?X-Progress-ID={identifier}").json()["request_size"] == 7
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("ttl", -1), ("methods", ["PSOT"]), ("debug", 1), ("show", "x")]
 )
@@ -348,6 +362,48 @@ def test_paths_are_those_inside_the_app() -> None:
     outer = Starlette(routes=[Mount("/inside", app)])
     assert ask(outer, "GET", "/inside/progress?X-Progress-ID=id").json() == {"state": "unknown"}
     assert ask(outer, "GET", "/inside/").text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "shown"),
+    [
+        ("", "/progress", True),
+        ("/app", "/app/progress", True),
+        ("/app/", "/app/progress", True),
+        ("/app", "/progress", True),  # a server that leaves the root out of the path
+        ("/pro", "/progress", True),
+        ("/pro", "/pro/progress", True),
+        ("/pro", "/pros/progress", False),
+        ("/progress", "/progress", False),
+        ("/progress", "/progress/progress", True),
+        ("/progres", "/progress/progress", False),
+    ],
+)
+def test_the_root_path_is_taken_off_by_segments(root: str, path: str, shown: bool) -> None:
+    app = ProgressMiddleware(app_of(start(404), part()), store="memory")
+    server = Server()
+    asyncio.run(app(scope("GET", path, root_path=root), server.receive, server.send))
+    assert server.sent[0]["status"] == (200 if shown else 404)
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "tracked"),
+    [("/up", "/upload", False), ("/up", "/up/load", True), ("/up", "/up", False)],
+)
+def test_prefixes_to_track_are_those_inside_the_app(root: str, path: str, tracked: bool) -> None:
+    request = scope(path=path, root_path=root)
+    serve(app_of(start(), part()), request, *body(b""), track="/load")
+    assert (TRACKED in request) is tracked
+
+
+@pytest.mark.parametrize(
+    "length", [b"9223372036854775808", b"1" + b"0" * 400, b"\xb2", b"+3", b"x"]
+)
+def test_an_impossible_content_length_is_unknown(length: bytes) -> None:
+    request = scope(headers=[(b"content-length", length)])
+    app = ProgressMiddleware(app_of(start(), part(), reads=False), store="memory")
+    asyncio.run(app(request, Server().receive, Server().send))
+    assert show(app)["request_size"] is None
 
 
 def test_the_show_answers_head_with_its_headers_alone() -> None:

@@ -1,7 +1,9 @@
 import ast
+import asyncio
 import inspect
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ import pytest
 from mod_progress import asgi, wsgi
 from mod_progress.middleware import BaseMiddleware, Track
 from mod_progress.options import OptionError
+from mod_progress.stores import open_store
+from mod_progress.stores.contract import Store
+from mod_progress.transfer import State
+from tests.gateway.running import eventually
 
 
 def middleware(**parameters: Any) -> BaseMiddleware[None]:
@@ -96,3 +102,65 @@ def test_every_parameter_is_documented_with_its_default() -> None:
             documented = tuple(documented)
         assert documented == parameter.default, name
         assert f"``{name}``" in (BaseMiddleware.__doc__ or "")
+
+
+def post_by_asgi(store: Store, **lengths: str) -> None:
+    """Send a POST for each id, without a body, to an app that answers 200."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def drop(message: Any) -> None:
+        pass
+
+    middleware: Any = asgi.ProgressMiddleware(app, store=store)
+    for identifier, length in lengths.items():
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/",
+            "query_string": f"X-Progress-ID={identifier}".encode(),
+            "headers": [(b"content-length", length.encode("latin-1"))],
+        }
+        asyncio.run(middleware(scope, None, drop))
+
+
+def post_by_wsgi(store: Store, **lengths: str) -> None:
+    """Send a POST for each id, without a body, to an app that answers 200."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    middleware = wsgi.ProgressMiddleware(app, store=store)
+    for identifier, length in lengths.items():
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "QUERY_STRING": f"X-Progress-ID={identifier}",
+            "CONTENT_LENGTH": length,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.input": io.BytesIO(),
+        }
+        assert list(middleware(environ, lambda *_: print)) == [b"ok"]
+
+
+@pytest.mark.parametrize(
+    "length", ["9223372036854775807", "9223372036854775808", "\xb2", "9" * 5000]
+)
+@pytest.mark.parametrize("post", [post_by_asgi, post_by_wsgi])
+def test_whatever_length_a_request_has_other_processes_see_it(
+    post: Callable[..., None], length: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    store = open_store("local:lengths")
+    post(store, first=length, second="0")
+    eventually(lambda: states_in(store, "first", "second") == [State.DONE, State.DONE])
+
+
+def states_in(store: Store, *identifiers: str) -> list[State]:
+    found = store.lookup_many(identifiers)
+    assert isinstance(found, list)
+    return [snapshot.state for snapshot in found]

@@ -20,6 +20,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {
         "core": [
             "__init__.py",
+            "fault_log.py",
             "framing.py",
             "futures.py",
             "identifier.py",
@@ -30,7 +31,7 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"fork": ["fork.py"]},
     {"stores": ["stores/*.py"]},
-    {"publisher": ["publisher.py"]},
+    {"publisher": ["publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},
     {"show": ["show/*.py"]},
     {"sock_diag": ["sock_diag.py"]},

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 import json
 import logging
@@ -22,6 +23,9 @@ from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
 from mod_progress.wsgi import Application, Environ, ProgressMiddleware, StartResponse, Write
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 Answer = dict[str, Any]
 Headers = Iterable[tuple[str, str]]
@@ -414,6 +418,16 @@ def test_the_header_carries_the_id_too() -> None:
     assert serve(app_of(b"ok"), request)[0] == told("done", 0, 2)
 
 
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(b"ok"), store="memory")
+    for sent, length in (("own~secret", 7), (SHARED, 8)):
+        Server().serve(app, environ(bytes(length), query=f"X-Progress-ID={sent}"))
+    response = Client(app).get(f"/progress?X-Progress-ID={identifier}")
+    assert response.json is not None
+    assert response.json["request_size"] == 7
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("ttl", -1), ("methods", ["PSOT"]), ("debug", 1), ("show", "x")]
 )
@@ -437,6 +451,43 @@ def test_options_have_names() -> None:
         ProgressMiddleware(app_of(), "/progress")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tll"):
         ProgressMiddleware(app_of(), tll=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("script_name", "path", "status"),
+    [
+        ("", "/progress", "200 OK"),
+        ("/app", "/progress", "200 OK"),
+        ("/progress", "", "404 Not Found"),
+        # gunicorn takes SCRIPT_NAME off as a string.
+        ("/pro", "gress", "200 OK"),
+        ("/pro", "s/progress", "404 Not Found"),
+    ],
+)
+def test_paths_are_those_inside_the_app(script_name: str, path: str, status: str) -> None:
+    app = ProgressMiddleware(app_of(status="404 Not Found"), store="memory")
+    server = Server()
+    server.serve(app, environ(method="GET", path=path, SCRIPT_NAME=script_name))
+    assert server.status == status
+
+
+@pytest.mark.parametrize("length", ["9223372036854775808", "1" + "0" * 400, "\xb2", "+3", "x"])
+def test_an_impossible_content_length_is_unknown(length: str) -> None:
+    shown, _ = serve(app_of(reads=False), environ(CONTENT_LENGTH=length))
+    assert shown["request_size"] is None
+
+
+@pytest.mark.parametrize("status", ["\xb2\xb2\xb2 Odd", "odd", ""])
+def test_an_impossible_status_does_not_break_the_response(status: str) -> None:
+    shown, server = serve(app_of(b"ok", status=status), environ())
+    assert server.written == b"ok"
+    assert shown == error(500)
+
+
+def test_a_query_that_is_not_latin_1_does_not_break_the_request() -> None:
+    shown, server = serve(app_of(b"ok"), environ(query="X-Progress-ID=id&name=\u0142"))
+    assert server.written == b"ok"
+    assert shown["state"] == "done"
 
 
 def test_the_show_answers_head_with_its_headers_alone() -> None:

@@ -59,8 +59,8 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         if not (self._selects(_path(scope), scope) and self._is_new(scope)):
             return None
         size = parse_size(headers.get(b"content-length"))
-        if size is None and b"transfer-encoding" not in headers and _is_http1(scope):
-            size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
+        if size is None and not _announces_body(scope, headers):
+            size = 0
         return self._tracker.track(scope["method"], query, identifier, size)
 
     async def _answer(self, scope: Scope, send: Send) -> None:
@@ -157,14 +157,25 @@ class _Exchange:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path inside the application; ``path`` has the ``root_path`` in front of it."""
+    """Return the path inside the application: ``path`` without the ``root_path`` before it.
+
+    The ``root_path`` is taken off as path segments: ``/progress`` is not inside ``/pro``. Servers
+    that leave it out of ``path`` are understood too.
+    """
     path: str = scope["path"]
-    root = scope.get("root_path")
-    return path.removeprefix(root) if root else path
+    root: str = (scope.get("root_path") or "").rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        return path[len(root) :] or "/"
+    return path
 
 
-def _is_http1(scope: Scope) -> bool:
-    return bool(scope["http_version"].startswith("1"))
+def _announces_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a body may follow (RFC 9112, section 6.3; HTTP/2 needs no header for one)."""
+    return (
+        b"content-length" in headers
+        or b"transfer-encoding" in headers
+        or not scope["http_version"].startswith("1")
+    )
 
 
 def _count_body(message: Message) -> int:

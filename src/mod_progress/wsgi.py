@@ -14,7 +14,7 @@ from typing import Any
 from wsgiref.util import FileWrapper
 
 from mod_progress.delivery import Address, Delivery, follow_transfer
-from mod_progress.framing import BODILESS, parse_size
+from mod_progress.framing import BODILESS, parse_number, parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import TRACKED, BaseMiddleware
 from mod_progress.show.answer import Answer
@@ -29,6 +29,9 @@ Write = Callable[[bytes], object]
 StartResponse = Callable[..., Write]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+#: The greatest status that an app may answer with.
+_MOST_STATUS = 999
+
 #: The least that is read from a file at once: applications ask for as little as 4 KiB, and a
 #: tracked response cannot be left to the server's sendfile.
 _FILE_BLOCK = 1 << 18
@@ -37,8 +40,8 @@ _FILE_BLOCK = 1 << 18
 class ProgressMiddleware(BaseMiddleware[Application]):
     """Tracks the transfers of a WSGI application, and answers how far they are.
 
-    `middleware.BaseMiddleware` documents the parameters. Paths are the application's own
-    (``PATH_INFO``).
+    `middleware.BaseMiddleware` documents the parameters. Paths are the application's own, without
+    the prefix that it is mounted at (``SCRIPT_NAME``).
     """
 
     def _check_server(self) -> None:
@@ -48,7 +51,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if self._asks(environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")):
+        if self._asks(environ["REQUEST_METHOD"], _path(environ)):
             return self._answer(environ, start_response)
         transfer = self._track(environ)
         if transfer is None:
@@ -59,7 +62,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         method = environ["REQUEST_METHOD"]
         if not self._considers(method):
             return None
-        if not (self._selects(environ.get("PATH_INFO", ""), environ) and self._is_new(environ)):
+        if not (self._selects(_path(environ), environ) and self._is_new(environ)):
             return None
         size = parse_size(environ.get("CONTENT_LENGTH"))
         if size is None and not _announces_body(environ):
@@ -115,7 +118,7 @@ class _Exchange:
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Write:
         write = self._start_response(status, headers, *exc_info)
-        code = int(status[:3])
+        code = parse_number(status[:3], _MOST_STATUS) or 500
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         self._counts = self._environ["REQUEST_METHOD"] != "HEAD" and code not in BODILESS
         size = parse_size(length) if self._counts else 0
@@ -256,9 +259,19 @@ def _addresses(environ: Environ) -> tuple[Address, Address]:
     )
 
 
+def _path(environ: Environ) -> str:
+    """Return the path inside the application.
+
+    gunicorn takes ``SCRIPT_NAME`` off as a string: of ``/progress`` at ``/pro`` it leaves
+    ``gress``. But ``/progress`` is not inside ``/pro``.
+    """
+    path: str = environ.get("PATH_INFO", "")
+    return path if path[:1] in ("/", "") else environ.get("SCRIPT_NAME", "") + path
+
+
 def _query(environ: Environ) -> bytes:
     query: str = environ.get("QUERY_STRING", "")
-    return query.encode("latin-1")
+    return query.encode("latin-1", "replace")
 
 
 @lru_cache
@@ -270,13 +283,16 @@ def _variable(name: bytes) -> str:
 def _field(environ: Environ, name: bytes) -> bytes | None:
     """Return the value of a request header, by its name in lower case."""
     value: str | None = environ.get(_variable(name))
-    return None if value is None else value.encode("latin-1")
+    return None if value is None else value.encode("latin-1", "replace")
 
 
 def _announces_body(environ: Environ) -> bool:
-    """Whether a body of unknown size may follow (RFC 9112, section 6; HTTP/2 needs no header)."""
-    version = environ.get("SERVER_PROTOCOL", "")
-    return "HTTP_TRANSFER_ENCODING" in environ or not version.startswith("HTTP/1")
+    """Whether a body may follow (RFC 9112, section 6.3; HTTP/2 needs no header for one)."""
+    return (
+        bool(environ.get("CONTENT_LENGTH"))
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    )
 
 
 def _respond(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:

@@ -29,6 +29,7 @@ class Client:
         self.peer = peer
         self.local = local
         self.scheme = scheme
+        self.trusted = False
         self.state = SimpleNamespace(tracker=Tracker(), date=b"", draining=False)
         self.sent = b""
 

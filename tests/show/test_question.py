@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from mod_progress.show.formats import JSON, JSONP
@@ -15,6 +17,16 @@ from tests.show.asking import question
 )
 def test_the_query_or_the_header_has_the_id(asked: Question) -> None:
     assert inquire(asked, JSON) == Inquiry("a", JSON, None)
+
+
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
+
+
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_asks_for_the_shared_one(identifier: str) -> None:
+    inquiry = inquire(question(b"X-Progress-ID=" + identifier.encode()), JSON)
+    assert inquiry is not None
+    assert inquiry.identifier == SHARED
 
 
 def test_an_inquiry_has_the_callback_as_it_is_sent() -> None:

@@ -16,19 +16,12 @@ from io import FileIO
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.site import AccessLog
 from mod_progress.gateway.streams.disk import write
-from mod_progress.identifier import PARAMETER
+from mod_progress.identifier import shorten, shorten_in_url
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: Characters of an id that are kept: enough to tell the transfers of a minute apart.
-_SHOWN = 8
-
 #: Bytes that wait before they are written without the clock's asking.
 _BUFFER = 64 * 1024
-
-_IDENTIFIER = re.compile(
-    rb"((?:^|[?&])" + PARAMETER.encode().replace(b"-", rb"(?:-|%2d)") + rb"=)([^&]*)", re.IGNORECASE
-)
 
 #: Characters that would end a quoted string of the combined format, or the line.
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
@@ -113,31 +106,18 @@ def _json(exchange: Exchange) -> str:
         "complete": exchange.finished,
         "referer": _referer(exchange),
         "user_agent": _field(exchange, b"user-agent"),
-        "id": _shortened(transfer.identifier) if transfer.identifier else None,
+        "id": shorten(transfer.identifier) if transfer.identifier else None,
     }
     return json.dumps(noted)
 
 
 def _target(exchange: Exchange) -> str:
-    return _without_ids(exchange.request.target)
+    return shorten_in_url(exchange.request.target).decode("latin-1")
 
 
 def _referer(exchange: Exchange) -> str | None:
-    """Return the address of the page that asked: its query may hold an id too."""
-    value = exchange.request.named.get(b"referer")
-    return None if value is None else _without_ids(value)
-
-
-def _without_ids(url: bytes) -> str:
-    """Return a URL, or a part of one, with the ids in its query cut short."""
-    cut = _IDENTIFIER.sub(
-        lambda found: found[1] + _shortened(found[2].decode("latin-1")).encode(), url
-    )
-    return cut.decode("latin-1")
-
-
-def _shortened(identifier: str) -> str:
-    return identifier if len(identifier) <= _SHOWN else f"{identifier[:_SHOWN]}..."
+    referer = exchange.request.named.get(b"referer")
+    return None if referer is None else shorten_in_url(referer).decode("latin-1")
 
 
 def _field(exchange: Exchange, name: bytes) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ from typing import Protocol
 
 import uvloop
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
@@ -30,6 +32,9 @@ logger = logging.getLogger("mod_progress.gateway")
 #: Of the connections at the limit, one in so many is given up at once if it is idle, the oldest
 #: ones first. To look for them costs a walk over all, so each look makes room for several.
 _GIVE_UP = 64
+
+#: Descriptors that a worker needs for itself: sockets it listens on, logs, the store, pipes.
+_RESERVED = 32
 
 #: Seconds for which a connection does not count as idle: its next request may be on its way.
 _NOT_IDLE = 1.0
@@ -66,6 +71,7 @@ class Worker:
         #: What each request runs through.
         self.action = site.action
         self._limits = site.limits
+        self._most_connections = _most_connections(site.limits.connections)
         self._observers: list[Observer] = []
         if site.access_log is not None:
             self._observers.append(AccessLogWriter(site.access_log))
@@ -74,8 +80,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._listening = False
         self._ended = asyncio.Event()
-        # What failed unexpectedly, each said once.
-        self._failed: set[str] = set()
+        self._faults = FaultLog()
 
     async def run(self, serving: int, lifeline: int) -> None:
         """Serve until SIGTERM or SIGQUIT, then finish what is in flight, within the limit.
@@ -104,17 +109,11 @@ class Worker:
             self._try("a log could not be closed", observer.close)
 
     def _try(self, failure: str, step: Callable[..., object], *arguments: object) -> None:
-        """Do a step of what must go on, whatever the step raises: that is said once."""
+        """Do a step of what must go on, whatever the step raises."""
         try:
             step(*arguments)
-        except Exception:
-            self._say_once(failure)
-
-    def _say_once(self, failure: str) -> None:
-        """Log a failure with the exception that is being handled, unless it was said before."""
-        if failure not in self._failed:
-            self._failed.add(failure)
-            logger.exception("%s (said once)", failure)
+        except Exception as error:
+            self._faults.report(failure, error)
 
     def _orphaned(self, lifeline: int) -> None:
         self.loop.remove_reader(lifeline)
@@ -134,9 +133,9 @@ class Worker:
         """Listen after a pause; try again later where there are no descriptors for it."""
         try:
             await self._listen()
-        except OSError:
+        except OSError as error:
             self._stop_listening()
-            self._say_once("it cannot listen again yet")
+            self._faults.report("it cannot listen again yet", error)
             self.loop.call_later(self._limits.tick, self._make_room)
 
     def _client(self, tls: ssl.SSLContext | None) -> asyncio.BaseProtocol:
@@ -173,7 +172,7 @@ class Worker:
         Where none is idle, new ones have to wait in the listen queue.
         """
         self._connections.add(connection)
-        if len(self._connections) < self._limits.connections or not self._listening:
+        if len(self._connections) < self._most_connections or not self._listening:
             return
         if not self._give_up_idle():
             logger.warning("%d connections: more have to wait", len(self._connections))
@@ -187,7 +186,7 @@ class Worker:
             for each in self._connections
             if each.idle and each.read_deadline < now + longest - _NOT_IDLE and not each.gone
         ]
-        most = 1 + self._limits.connections // _GIVE_UP
+        most = 1 + self._most_connections // _GIVE_UP
         for each in heapq.nsmallest(most, idle, key=attrgetter("read_deadline")):
             each.give_up()
         return bool(idle)
@@ -203,7 +202,7 @@ class Worker:
 
     def _make_room(self) -> None:
         """Listen again, once there are fewer connections than the limit."""
-        room = len(self._connections) < self._limits.connections
+        room = len(self._connections) < self._most_connections
         if room and not self._listening and not self.state.draining:
             self._listening = True  # from now on: many may close before the task has begun
             self.loop.create_task(self._listen_again())
@@ -230,6 +229,24 @@ class Worker:
         self.state.expire()
         if not self._listening and not self.state.draining:
             self._try("idle connections could not be closed", self._give_up_idle)
+
+
+def _most_connections(wanted: int) -> int:
+    """Return how many clients to serve at once: each may need a second descriptor, for a backend.
+
+    The loop resets a client that comes when there is none left. So fewer clients are accepted, and
+    the others wait in the listen queue.
+    """
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    most = max(1, (files - _RESERVED) // 2)
+    if most < wanted:
+        logger.warning(
+            "limits.connections is %d, but only %d open files are allowed: %d clients at once",
+            *(wanted, files, most),
+        )
+    return min(most, wanted)
 
 
 def serve(
