@@ -102,7 +102,7 @@ def _static(draft: Draft, argument: Argument) -> Action:
 
 @ACTIONS.add("upload.store", "mod_progress")
 def _store_uploads(draft: Draft, argument: Argument) -> Action:
-    directory, *settings = argument.items()
+    directory, *settings = argument.items() or (argument,)
     path = directory.path("the path of a directory")
     if len(settings) > 1:
         raise settings[1].refuse("a directory and one list of limits")
@@ -150,9 +150,9 @@ def _index(draft: Draft, argument: Argument) -> Action:
 @ACTIONS.add("respond")
 def _respond(draft: Draft, argument: Argument) -> Action:
     takes = 'a status, a text, or both: 404 => "text"'
-    first, *rest = argument.inner_items()
     if argument.value is None:
         return Respond(200)
+    first, *rest = argument.inner_items() or (argument,)
     status, text = 200, Pattern(())
     if isinstance(first.value, bytes):
         rest = [first, *rest]
