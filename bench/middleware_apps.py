@@ -1,5 +1,8 @@
 """The apps that bench/middleware.py serves: bare, behind one that only counts, and behind ours."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from fastapi import FastAPI, Request
 
 from mod_progress import asgi, wsgi
@@ -8,7 +11,7 @@ BLOCK = bytes(1 << 16)
 METHODS = ("GET", "POST")
 
 
-async def asgi_bare(scope, receive, send):
+async def asgi_bare(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
     """Take what is sent; answer with so many bytes as the path says, or two."""
     if scope["type"] != "http":
         return
@@ -24,7 +27,7 @@ async def asgi_bare(scope, receive, send):
     await send({"type": "http.response.body", "body": BLOCK[:size]})
 
 
-def wsgi_bare(environ, start_response):
+def wsgi_bare(environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Iterator[bytes]:
     """Do the same."""
     while environ["wsgi.input"].read(len(BLOCK)):
         pass
@@ -50,20 +53,20 @@ async def answer(request: Request) -> dict[str, int]:
 class CountedAsgi:
     """The least that counting takes: every request and response is wrapped, and nothing is kept."""
 
-    def __init__(self, app):
+    def __init__(self, app: asgi.Application) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Serve a request."""
         moved = 0
 
-        async def counted_receive():
+        async def counted_receive() -> asgi.Message:
             nonlocal moved
             message = await receive()
             moved += len(message.get("body", b""))
             return message
 
-        async def counted_send(message):
+        async def counted_send(message: asgi.Message) -> None:
             nonlocal moved
             moved += len(message.get("body", b""))
             await send(message)
@@ -74,21 +77,21 @@ class CountedAsgi:
 class CountedInput:
     """A request body, and how many bytes have moved."""
 
-    def __init__(self, body):
+    def __init__(self, body: Any) -> None:
         self.body = body
         self.moved = 0
 
-    def read(self, *size):
+    def read(self, *size: int) -> bytes:
         """Read as the server's own does."""
-        data = self.body.read(*size)
+        data: bytes = self.body.read(*size)
         self.moved += len(data)
         return data
 
 
-def counted_wsgi(app):
+def counted_wsgi(app: wsgi.Application) -> wsgi.Application:
     """Return the same for WSGI."""
 
-    def serve(environ, start_response):
+    def serve(environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Iterator[bytes]:
         counted = environ["wsgi.input"] = CountedInput(environ["wsgi.input"])
         for chunk in app(environ, start_response):
             counted.moved += len(chunk)

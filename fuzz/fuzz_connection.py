@@ -16,7 +16,7 @@ from tests.gateway.wire import Client
 from mod_progress.gateway.actions.answers import Respond
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 
@@ -30,7 +30,7 @@ class Front(NamedTuple):
 def front() -> Iterator[Front]:
     backend = Backend()
     own = If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own"))
-    action = ActionList((own, Proxy(Upstream(backend.address))))
+    action = ActionList((own, Proxy(HttpBackend(backend.address))))
     gateway = Gateway(Site(action=action, limits=Limits(drain_time=0.1)))
     yield Front(gateway, backend)
     gateway.stop()

@@ -4,14 +4,18 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 DEADLINE = 10
+
+T = TypeVar("T")
 
 
 class Connection:
     """Both ends of a connection; the client's receive buffer is small, so that it can be full."""
 
-    def __init__(self, host="127.0.0.1", client_host=None):
+    def __init__(self, host: str = "127.0.0.1", client_host: str | None = None) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         dual = family == socket.AF_INET6
         with socket.create_server((host, 0), family=family, dualstack_ipv6=dual) as listener:
@@ -24,7 +28,7 @@ class Connection:
         self.server.setblocking(False)
         self.own, self.peer = self.server.getsockname()[:2], self.server.getpeername()[:2]
 
-    def fill(self):
+    def fill(self) -> int:
         """Send until the system takes no more; return how much that was."""
         total = 0
         with contextlib.suppress(BlockingIOError):
@@ -32,22 +36,22 @@ class Connection:
                 total += self.server.send(b"x" * 65536)
         return total
 
-    def drain(self, size):
+    def drain(self, size: int) -> None:
         """Let the client read so many bytes."""
         while size:
             size -= len(self.client.recv(min(size, 65536)))
 
-    def reset(self):
+    def reset(self) -> None:
         """Let the client vanish."""
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.client.close()
 
-    def close(self):
+    def close(self) -> None:
         self.client.close()
         self.server.close()
 
 
-def wait_until(condition):
+def wait_until(condition: Callable[[], T | Literal[False] | None]) -> T:
     """Wait until ``condition()`` is true; return what it returned."""
     deadline = time.monotonic() + DEADLINE
     while not (result := condition()):

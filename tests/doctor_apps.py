@@ -1,9 +1,9 @@
 """An app that takes uploads, set up in the ways that the doctor is to judge."""
 
-from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi import ProgressMiddleware, Receive, Scope, Send
 
 
-async def app(scope, receive, send):
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     size, more = 0, True
     while more:
         message = await receive()

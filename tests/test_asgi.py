@@ -1,28 +1,46 @@
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi import Application, Message, ProgressMiddleware, Receive, Scope, Send
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
+from mod_progress.transfer import Snapshot
+
+Answer = dict[str, Any]
+Headers = Iterable[tuple[bytes, bytes]]
 
 DISCONNECT = {"type": "http.disconnect"}
 
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
-def scope(method="POST", path="/upload", headers=(), **members):
+
+def scope(
+    method: str = "POST",
+    path: str = "/upload",
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    **members: Any,
+) -> Scope:
     """A request as a server tells it; its id is ``id``."""
     return {
         "type": "http",
@@ -35,7 +53,7 @@ def scope(method="POST", path="/upload", headers=(), **members):
     }
 
 
-def body(*parts):
+def body(*parts: bytes) -> list[Message]:
     """The messages that carry a request body in these parts."""
     return [
         {"type": "http.request", "body": part, "more_body": more}
@@ -43,26 +61,26 @@ def body(*parts):
     ]
 
 
-def start(status=200, size=None, **members):
+def start(status: int = 200, size: int | None = None, **members: Any) -> Message:
     headers = [] if size is None else [(b"content-length", str(size).encode())]
     return {"type": "http.response.start", "status": status, "headers": headers, **members}
 
 
-def part(data=b"", more=False):
+def part(data: bytes = b"", more: bool = False) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def app_of(*messages, reads=True):
+def app_of(*messages: Message | BaseException, reads: bool = True) -> Application:
     """An app that reads the whole body, or not, and sends these messages."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while reads and (message := await receive())["type"] == "http.request":
             if not message["more_body"]:
                 break
-        for message in messages:
-            if isinstance(message, BaseException):
-                raise message
-            await send(message)
+        for each in messages:
+            if isinstance(each, BaseException):
+                raise each
+            await send(each)
 
     return app
 
@@ -70,18 +88,20 @@ def app_of(*messages, reads=True):
 class Server:
     """The other side: it gives the request's messages and keeps those of the response."""
 
-    def __init__(self, *received):
+    def __init__(self, *received: Message) -> None:
         self.to_give = list(received)
-        self.sent = []
+        self.sent: list[Message] = []
 
-    async def receive(self):
+    async def receive(self) -> Message:
         return self.to_give.pop(0) if self.to_give else DISCONNECT
 
-    async def send(self, message):
+    async def send(self, message: Message) -> None:
         self.sent.append(message)
 
 
-def serve(app, request, *received, **parameters):
+def serve(
+    app: Application, request: Scope, *received: Message, **parameters: Any
+) -> tuple[Answer, Server]:
     """Run one request; return what a show tells afterwards, and the server."""
     middleware = ProgressMiddleware(app, store="memory", **parameters)
     server = Server(*received)
@@ -90,17 +110,20 @@ def serve(app, request, *received, **parameters):
     return show(middleware), server
 
 
-def show(middleware, path="/progress"):
+def show(middleware: ProgressMiddleware, path: str = "/progress") -> Answer:
     server = Server()
     asyncio.run(middleware(scope("GET", path), server.receive, server.send))
     assert server.sent[0]["status"] == 200
-    return json.loads(server.sent[1]["body"])
+    answer: Answer = json.loads(server.sent[1]["body"])
+    return answer
 
 
-def ask(app, method, url, *, runs_on="asyncio", **request):
+def ask(
+    app: Application, method: str, url: str, *, runs_on: str = "asyncio", **request: Any
+) -> httpx.Response:
     """Send a request as a client does; return the response."""
 
-    async def ask():
+    async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
             return await client.request(method, url, **request)
@@ -108,7 +131,13 @@ def ask(app, method, url, *, runs_on="asyncio", **request):
     return anyio.run(ask, backend=runs_on)
 
 
-def told(state, received=0, sent=0, request_size=0, response_size=None):
+def told(
+    state: str,
+    received: int = 0,
+    sent: int = 0,
+    request_size: int | None = 0,
+    response_size: int | None = None,
+) -> Answer:
     response_size = sent if response_size is None else response_size
     return {
         "state": state,
@@ -119,7 +148,7 @@ def told(state, received=0, sent=0, request_size=0, response_size=None):
     }
 
 
-def error(status):
+def error(status: int) -> Answer:
     return {"state": "error", "status": status}
 
 
@@ -161,26 +190,33 @@ CHUNKED = [(b"transfer-encoding", b"chunked")]
         (scope(headers=LENGTH_6), [DISCONNECT], [start(), part()], error(0)),
     ],
 )
-def test_how_a_transfer_ends(request_, received, answer, expected):
+def test_how_a_transfer_ends(
+    request_: Scope,
+    received: list[Message],
+    answer: list[Message | BaseException],
+    expected: Answer,
+) -> None:
     told, server = serve(app_of(*answer), request_, *received)
     assert told == expected
     assert server.sent == [item for item in answer if isinstance(item, dict)]
 
 
-def test_head_has_no_body():
+def test_head_has_no_body() -> None:
     answer = [start(size=1000), part(b"x" * 1000)]
     told_, _ = serve(app_of(*answer), scope("HEAD"), *body(b""), methods=["HEAD"])
     assert told_ == told("done")
 
 
 @pytest.mark.parametrize(("headers", "request_size"), [(LENGTH_6, 6), (CHUNKED, None), ([], 0)])
-def test_a_body_that_is_never_read_does_not_hold_the_end(headers, request_size):
+def test_a_body_that_is_never_read_does_not_hold_the_end(
+    headers: Headers, request_size: int | None
+) -> None:
     app = app_of(start(), part(b"early"), reads=False)
     told_, _ = serve(app, scope(headers=headers), *body(b"abcdef"))
     assert told_ == told("done", 0, 5, request_size)
 
 
-def test_trailers_end_a_response():
+def test_trailers_end_a_response() -> None:
     trailers = {"type": "http.response.trailers", "headers": [(b"a", b"b")], "more_trailers": False}
     answer = [start(trailers=True), part(b"abc"), {**trailers, "more_trailers": True}]
     assert serve(app_of(*answer), scope(), *body(b""))[0] == error(200)
@@ -196,7 +232,9 @@ def test_trailers_end_a_response():
         ({"type": "http.response.pathsend"}, 1000),
     ],
 )
-def test_files_that_the_server_sends_are_counted(message, size, tmp_path):
+def test_files_that_the_server_sends_are_counted(
+    message: Message, size: int, tmp_path: Path
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1000)
     with path.open("rb") as file:
@@ -204,7 +242,7 @@ def test_files_that_the_server_sends_are_counted(message, size, tmp_path):
         assert serve(app_of(start(), given), scope(), *body(b""))[0] == told("done", 0, size)
 
 
-def test_a_file_is_sent_from_where_it_stands(tmp_path):
+def test_a_file_is_sent_from_where_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1000)
     with path.open("rb") as file:
@@ -216,20 +254,20 @@ def test_a_file_is_sent_from_where_it_stands(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["http.response.early_hint", "http.response.push", "http.response.debug"]
 )
-def test_other_messages_pass(kind):
+def test_other_messages_pass(kind: str) -> None:
     answer = [{"type": kind, "links": []}, start(), part(b"ok")]
     told_, server = serve(app_of(*answer), scope(), *body(b""))
     assert told_ == told("done", 0, 2)
     assert server.sent == answer
 
 
-def test_done_does_not_wait_for_background_tasks():
+def test_done_does_not_wait_for_background_tasks() -> None:
     states = []
 
-    async def background():
+    async def background() -> None:
         states.append(await asyncio.to_thread(show, app))
 
-    async def upload(request):
+    async def upload(request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok", background=BackgroundTask(background))
 
     inner = Starlette(routes=[Route("/upload", upload, methods=["POST"])])
@@ -239,13 +277,13 @@ def test_done_does_not_wait_for_background_tasks():
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-def test_only_http_is_touched(kind):
+def test_only_http_is_touched(kind: str) -> None:
     calls = []
 
-    async def app(*arguments):
+    async def app(*arguments: Any) -> None:
         calls.append(arguments)
 
-    arguments = ({"type": kind, "path": "/progress"}, object(), object())
+    arguments: tuple[Scope, Any, Any] = ({"type": kind, "path": "/progress"}, object(), object())
     asyncio.run(ProgressMiddleware(app, store="memory")(*arguments))
     assert calls == [arguments]
 
@@ -259,10 +297,10 @@ def test_only_http_is_touched(kind):
         scope(query_string=b"X-Progress-ID=a%20b"),
     ],
 )
-def test_an_untracked_request_passes_untouched(request_):
+def test_an_untracked_request_passes_untouched(request_: Scope) -> None:
     calls = []
 
-    async def app(*arguments):
+    async def app(*arguments: Any) -> None:
         calls.append(arguments)
 
     server = Server()
@@ -272,51 +310,103 @@ def test_an_untracked_request_passes_untouched(request_):
     assert TRACKED not in request_
 
 
-def test_debug_says_why_not(caplog):
+def test_debug_says_why_not(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mod_progress")
     serve(app_of(start(), part()), scope("GET"), debug=True)
     assert "not tracked: the method is GET, tracked: POST" in caplog.text
 
 
-def test_a_request_is_tracked_once(caplog):
+def test_a_request_is_tracked_once(caplog: pytest.LogCaptureFixture) -> None:
     inner = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
     assert serve(inner, scope(), *body(b""))[0] == told("done", 0, 2)
     assert show(inner) == {"state": "unknown"}
     assert "ProgressMiddleware is there twice" in caplog.text
 
 
-def test_the_header_carries_the_id_too():
+def test_the_header_carries_the_id_too() -> None:
     request = scope(query_string=b"", headers=[(b"x-progress-id", b"id")])
     assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == told("done", 0, 2)
+
+
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
+    for sent, length in (("own~secret", b"7"), (SHARED, b"8")):
+        request = scope(query_string=f"X-Progress-ID={sent}".encode())
+        request["headers"] = [(b"content-length", length)]
+        asyncio.run(app(request, Server(*body(b"")).receive, Server().send))
+    assert ask(app, "GET", f"/progress?X-Progress-ID={identifier}").json()["request_size"] == 7
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("ttl", -1), ("methods", ["PSOT"]), ("debug", 1), ("show", "x")]
 )
-def test_a_wrong_option_is_named(name, value):
+def test_a_wrong_option_is_named(name: str, value: Any) -> None:
     with pytest.raises(OptionError, match=f"^{name}: "):
         ProgressMiddleware(app_of(), **{name: value})
 
 
-def test_options_have_names():
+def test_options_have_names() -> None:
     with pytest.raises(TypeError):
-        ProgressMiddleware(app_of(), "/progress")
+        ProgressMiddleware(app_of(), "/progress")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tll"):
-        ProgressMiddleware(app_of(), tll=3)
+        ProgressMiddleware(app_of(), tll=3)  # type: ignore[call-arg]
 
 
-async def hello(request):
+async def hello(request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
-def test_paths_are_those_inside_the_app():
+def test_paths_are_those_inside_the_app() -> None:
     app = ProgressMiddleware(Starlette(routes=[Route("/", hello)]), store="memory")
     outer = Starlette(routes=[Mount("/inside", app)])
     assert ask(outer, "GET", "/inside/progress?X-Progress-ID=id").json() == {"state": "unknown"}
     assert ask(outer, "GET", "/inside/").text == "hello"
 
 
-def test_the_show_answers_head_with_its_headers_alone():
+@pytest.mark.parametrize(
+    ("root", "path", "shown"),
+    [
+        ("", "/progress", True),
+        ("/app", "/app/progress", True),
+        ("/app/", "/app/progress", True),
+        ("/app", "/progress", True),  # a server that leaves the root out of the path
+        ("/pro", "/progress", True),
+        ("/pro", "/pro/progress", True),
+        ("/pro", "/pros/progress", False),
+        ("/progress", "/progress", False),
+        ("/progress", "/progress/progress", True),
+        ("/progres", "/progress/progress", False),
+    ],
+)
+def test_the_root_path_is_taken_off_by_segments(root: str, path: str, shown: bool) -> None:
+    app = ProgressMiddleware(app_of(start(404), part()), store="memory")
+    server = Server()
+    asyncio.run(app(scope("GET", path, root_path=root), server.receive, server.send))
+    assert server.sent[0]["status"] == (200 if shown else 404)
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "tracked"),
+    [("/up", "/upload", False), ("/up", "/up/load", True), ("/up", "/up", False)],
+)
+def test_prefixes_to_track_are_those_inside_the_app(root: str, path: str, tracked: bool) -> None:
+    request = scope(path=path, root_path=root)
+    serve(app_of(start(), part()), request, *body(b""), track="/load")
+    assert (TRACKED in request) is tracked
+
+
+@pytest.mark.parametrize(
+    "length", [b"9223372036854775808", b"1" + b"0" * 400, b"\xb2", b"+3", b"x"]
+)
+def test_an_impossible_content_length_is_unknown(length: bytes) -> None:
+    request = scope(headers=[(b"content-length", length)])
+    app = ProgressMiddleware(app_of(start(), part(), reads=False), store="memory")
+    asyncio.run(app(request, Server().receive, Server().send))
+    assert show(app)["request_size"] is None
+
+
+def test_the_show_answers_head_with_its_headers_alone() -> None:
     app = ProgressMiddleware(app_of(), store="memory")
     get, head = (ask(app, method, "/progress?X-Progress-ID=id") for method in ("GET", "HEAD"))
     assert head.content == b""
@@ -324,45 +414,51 @@ def test_the_show_answers_head_with_its_headers_alone():
     assert get.headers["content-length"] == str(len(get.content))
 
 
+def test_a_question_without_an_id_gets_a_reason() -> None:
+    response = ask(ProgressMiddleware(app_of(), store="memory"), "GET", "/progress")
+    assert response.status_code == 400
+    assert response.content == NO_IDENTIFIER.body
+
+
 class FarStore(MemoryStore):
     """A store that answers later."""
 
-    def lookup(self, identifier):
-        answer = Future()
+    def lookup(self, identifier: str) -> Future[Snapshot]:  # type: ignore[override]
+        answer: Future[Snapshot] = Future()
         later = threading.Thread(target=answer.set_result, args=(super().lookup(identifier),))
         later.start()
         return answer
 
 
 @pytest.mark.parametrize("runs_on", ["asyncio", "trio"])
-def test_a_show_waits_for_a_store_that_is_far(runs_on):
+def test_a_show_waits_for_a_store_that_is_far(runs_on: str) -> None:
     app = ProgressMiddleware(app_of(), store=FarStore())
     answer = ask(app, "GET", "/progress?X-Progress-ID=id", runs_on=runs_on)
     assert answer.json() == {"state": "unknown"}
 
 
-def test_a_preflight_is_answered():
+def test_a_preflight_is_answered() -> None:
     app = ProgressMiddleware(app_of(), store="memory", allow_origins="*")
     response = ask(app, "OPTIONS", "/progress", headers={"Origin": "https://page.example"})
     assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-def test_frameworks_add_it(tmp_path):
+def test_frameworks_add_it(tmp_path: Path) -> None:
     """Under a middleware that wraps receive and send itself, with streams and files."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100_000)
 
-    async def stream(request):
+    async def stream(request: Request) -> StreamingResponse:
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
         return StreamingResponse(str(size) for _ in range(3))
 
-    async def file(request):
+    async def file(request: Request) -> FileResponse:
         return FileResponse(path)
 
-    async def pass_on(request, call_next):
+    async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
         return await call_next(request)
 
     app = Starlette(routes=[Route(f"/{e.__name__}", e, methods=["POST"]) for e in (stream, file)])

@@ -1,43 +1,57 @@
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from mod_progress.delivery import INTERVAL, follow_transfer
+from mod_progress.delivery import INTERVAL, Address, Delivery, follow_transfer
 from mod_progress.table import LookupTable
-from mod_progress.transfer import State
+from mod_progress.transfer import State, Transfer
 from tests.connections import Connection, wait_until
 
 SIZE = 1 << 20
 
 
 @pytest.fixture
-def connection():
+def connection() -> Iterator[Connection]:
     with contextlib.closing(Connection()) as connection:
         yield connection
 
 
 @pytest.fixture
-def table():
+def table() -> LookupTable:
     return LookupTable(ttl=30)
 
 
-def follow(table, own, peer, identifier="id"):
-    """Follow a transfer whose response has begun."""
+def register(table: LookupTable, identifier: str) -> Transfer:
     transfer = table.register(identifier, 0)
+    assert transfer is not None
+    return transfer
+
+
+def follow(
+    table: LookupTable, own: Address, peer: Address, identifier: str = "id"
+) -> tuple[Transfer, Delivery]:
+    """Follow a transfer whose response has begun."""
+    transfer = register(table, identifier)
     delivery = follow_transfer(transfer, own, peer)
     delivery.begins(None)
     transfer.response_started(200, None)
     return transfer, delivery
 
 
-def fill(connection, transfer):
+def is_done(transfer: Transfer) -> bool:
+    return transfer.state is State.DONE
+
+
+def fill(connection: Connection, transfer: Transfer) -> int:
     transfer.written += connection.fill()
     return transfer.written
 
 
-def test_sent_is_what_the_client_has(connection, table):
+def test_sent_is_what_the_client_has(connection: Connection, table: LookupTable) -> None:
     transfer, delivery = follow(table, connection.own, connection.peer)
     written = fill(connection, transfer)
     delivery.handed_over()
@@ -52,7 +66,7 @@ def test_sent_is_what_the_client_has(connection, table):
     assert done.sent == done.response_size == written
 
 
-def test_the_end_is_noticed_though_nobody_looks(connection, table):
+def test_the_end_is_noticed_though_nobody_looks(connection: Connection, table: LookupTable) -> None:
     transfer, delivery = follow(table, connection.own, connection.peer)
     written = fill(connection, transfer)
     delivery.handed_over()
@@ -60,7 +74,7 @@ def test_the_end_is_noticed_though_nobody_looks(connection, table):
     wait_until(lambda: transfer.state is State.DONE)
 
 
-def test_a_client_that_vanishes_is_an_error(connection, table):
+def test_a_client_that_vanishes_is_an_error(connection: Connection, table: LookupTable) -> None:
     transfer, delivery = follow(table, connection.own, connection.peer)
     fill(connection, transfer)
     delivery.handed_over()
@@ -70,8 +84,10 @@ def test_a_client_that_vanishes_is_an_error(connection, table):
     assert transfer.status == 200
 
 
-def test_a_client_that_leaves_before_the_response_is_an_error(connection, table):
-    transfer = table.register("id", 0)
+def test_a_client_that_leaves_before_the_response_is_an_error(
+    connection: Connection, table: LookupTable
+) -> None:
+    transfer = register(table, "id")
     delivery = follow_transfer(transfer, connection.own, connection.peer)
     connection.client.close()
     connection.server.close()
@@ -81,7 +97,9 @@ def test_a_client_that_leaves_before_the_response_is_an_error(connection, table)
     assert transfer.state is State.ERROR
 
 
-def test_a_client_that_leaves_with_all_it_was_sent_has_it(connection, table):
+def test_a_client_that_leaves_with_all_it_was_sent_has_it(
+    connection: Connection, table: LookupTable
+) -> None:
     """A server on threads may have closed the connection before the app's last word."""
     transfer, delivery = follow(table, connection.own, connection.peer)
     connection.server.send(b"x" * 1000)
@@ -95,17 +113,19 @@ def test_a_client_that_leaves_with_all_it_was_sent_has_it(connection, table):
     wait_until(lambda: transfer.state is State.DONE)
 
 
-def another_one_dies(table):
+def another_one_dies(table: LookupTable) -> None:
     """Wait until the deaths until now are known, by one that is told after them."""
     with contextlib.closing(Connection()) as connection:
-        transfer = table.register("another", 0)
+        transfer = register(table, "another")
         follow_transfer(transfer, connection.own, connection.peer)
         connection.client.close()
         connection.server.close()
         wait_until(lambda: transfer.state is State.ERROR)
 
 
-def test_what_the_server_still_holds_counts_as_lacking(connection, table):
+def test_what_the_server_still_holds_counts_as_lacking(
+    connection: Connection, table: LookupTable
+) -> None:
     transfer, delivery = follow(table, connection.own, connection.peer)
     transfer.written = SIZE
     delivery.handed_over()
@@ -121,17 +141,21 @@ def test_what_the_server_still_holds_counts_as_lacking(connection, table):
     wait_until(lambda: transfer.state is State.DONE)
 
 
-def test_a_connection_is_kept_for_the_next_response(connection, table):
+def test_a_connection_is_kept_for_the_next_response(
+    connection: Connection, table: LookupTable
+) -> None:
     for _ in range(3):
         transfer, delivery = follow(table, connection.own, connection.peer)
         written = fill(connection, transfer)
         delivery.handed_over()
         assert table.lookup("id").state is State.RUNNING
         connection.drain(written)
-        wait_until(lambda transfer=transfer: transfer.state is State.DONE)
+        wait_until(partial(is_done, transfer))
 
 
-def test_responses_that_share_a_connection_end_each_by_itself(connection, table):
+def test_responses_that_share_a_connection_end_each_by_itself(
+    connection: Connection, table: LookupTable
+) -> None:
     first, delivery = follow(table, connection.own, connection.peer, "first")
     second, _ = follow(table, connection.own, connection.peer, "second")
     written = fill(connection, first)
@@ -153,7 +177,9 @@ def test_responses_that_share_a_connection_end_each_by_itself(connection, table)
         (("testserver", 80), ("testclient", 50000)),
     ],
 )
-def test_where_nothing_is_found_the_count_stands(table, own, client):
+def test_where_nothing_is_found_the_count_stands(
+    table: LookupTable, own: Address, client: Address
+) -> None:
     transfer, delivery = follow(table, own, client)
     transfer.written = 1000
     assert table.lookup("id").sent == 1000
@@ -162,7 +188,9 @@ def test_where_nothing_is_found_the_count_stands(table, own, client):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.invalid"])
-def test_a_server_that_tells_where_it_listens_is_understood(connection, table, host):
+def test_a_server_that_tells_where_it_listens_is_understood(
+    connection: Connection, table: LookupTable, host: str
+) -> None:
     transfer, delivery = follow(table, (host, connection.own[1]), connection.peer)
     written = fill(connection, transfer)
     delivery.handed_over()
@@ -171,7 +199,7 @@ def test_a_server_that_tells_where_it_listens_is_understood(connection, table, h
     wait_until(lambda: transfer.state is State.DONE)
 
 
-def test_ports_are_told_as_text_too(connection, table):
+def test_ports_are_told_as_text_too(connection: Connection, table: LookupTable) -> None:
     own, client = ((host, str(port)) for host, port in (connection.own, connection.peer))
     transfer, delivery = follow(table, own, client)
     fill(connection, transfer)
@@ -179,7 +207,9 @@ def test_ports_are_told_as_text_too(connection, table):
     assert table.lookup("id").state is State.RUNNING
 
 
-def test_a_client_that_takes_nothing_is_given_up(connection, table, monkeypatch):
+def test_a_client_that_takes_nothing_is_given_up(
+    connection: Connection, table: LookupTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mod_progress.delivery.PATIENCE", 2 * INTERVAL)
     transfer, delivery = follow(table, connection.own, connection.peer)
     fill(connection, transfer)
@@ -187,7 +217,7 @@ def test_a_client_that_takes_nothing_is_given_up(connection, table, monkeypatch)
     wait_until(lambda: transfer.state is State.ERROR)
 
 
-def test_a_child_follows_its_own_transfers(connection, table):
+def test_a_child_follows_its_own_transfers(connection: Connection, table: LookupTable) -> None:
     transfer, delivery = follow(table, connection.own, connection.peer)
     child = os.fork()
     if child == 0:

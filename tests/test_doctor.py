@@ -4,7 +4,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,13 +44,14 @@ http {{
 PASSING = "proxy_request_buffering off;"
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
-def running(command, port, directory):
+def running(command: list[str], port: int, directory: Path) -> Iterator[None]:
     """Start a program, and yield when something listens at the port."""
     environment = {**os.environ, "PYTHONPATH": str(HERE), "XDG_RUNTIME_DIR": str(directory)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
@@ -67,7 +70,7 @@ def running(command, port, directory):
 
 
 @contextlib.contextmanager
-def app(name, directory, workers=1):
+def app(name: str, directory: Path, workers: int = 1) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning"]
     with running([*command, "--workers", str(workers), f"doctor_apps:{name}"], port, directory):
@@ -75,17 +78,19 @@ def app(name, directory, workers=1):
 
 
 @contextlib.contextmanager
-def nginx(settings, app_port, directory):
+def nginx(settings: str, app_port: int, directory: Path) -> Iterator[int]:
     port = free_port()
     file = directory / "nginx.conf"
     file.write_text(
         NGINX.format(directory=directory, port=port, settings=settings, app_port=app_port)
     )
-    with running(["nginx", "-c", file, "-p", directory], port, directory):
+    with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
         yield port
 
 
-def diagnose(capsys, port, path="/upload", **options):
+def diagnose(
+    capsys: pytest.CaptureFixture[str], port: int, path: str = "/upload", **options: Any
+) -> tuple[list[str], str]:
     """Return the names of the faults that the doctor finds, and its whole text."""
     code = main(f"http://127.0.0.1:{port}{path}", seconds=SECONDS, **options)
     text = capsys.readouterr().out
@@ -95,7 +100,7 @@ def diagnose(capsys, port, path="/upload", **options):
 
 
 @pytest.fixture(scope="module")
-def well(tmp_path_factory):
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     directory = tmp_path_factory.mktemp("well")
     with app("open_to_one", directory, workers=2) as port:
         yield port
@@ -104,16 +109,20 @@ def well(tmp_path_factory):
 ALL_IS_WELL = ["All is well"]
 
 
-def test_all_is_well(well, capsys):
+def test_all_is_well(well: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert diagnose(capsys, well)[0] == ALL_IS_WELL
 
 
-def test_all_is_well_behind_a_proxy_that_passes_on(well, capsys, tmp_path):
+def test_all_is_well_behind_a_proxy_that_passes_on(
+    well: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     with nginx(PASSING, well, tmp_path) as port:
         assert diagnose(capsys, port)[0] == ALL_IS_WELL
 
 
-def test_a_proxy_that_buffers(well, capsys, tmp_path):
+def test_a_proxy_that_buffers(
+    well: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     with nginx("", well, tmp_path) as port:
         names, text = diagnose(capsys, port)
     assert names == ["buffered"]
@@ -131,7 +140,9 @@ def test_a_proxy_that_buffers(well, capsys, tmp_path):
         ),
     ],
 )
-def test_a_proxy_that_eats_an_id(well, capsys, tmp_path, settings, eaten):
+def test_a_proxy_that_eats_an_id(
+    well: int, capsys: pytest.CaptureFixture[str], tmp_path: Path, settings: str, eaten: list[str]
+) -> None:
     with nginx(PASSING + settings, well, tmp_path) as port:
         names, text = diagnose(capsys, port)
     assert names == ["eaten"] * len(eaten)
@@ -150,7 +161,9 @@ CACHE = f"{PASSING} proxy_cache answers; proxy_cache_valid 1m; proxy_ignore_head
         (f"{CACHE} proxy_cache_key $uri; add_header Age 1;", "they carry the header Age"),
     ],
 )
-def test_a_cache_in_between(well, capsys, tmp_path, settings, detail):
+def test_a_cache_in_between(
+    well: int, capsys: pytest.CaptureFixture[str], tmp_path: Path, settings: str, detail: str
+) -> None:
     with nginx(settings, well, tmp_path) as port:
         names, text = diagnose(capsys, port)
     assert names == ["cached"]
@@ -161,29 +174,33 @@ def test_a_cache_in_between(well, capsys, tmp_path, settings, detail):
     ("origin", "names"),
     [("https://page.example", ALL_IS_WELL), ("https://other.example", ["not allowed"])],
 )
-def test_pages_of_another_origin(well, capsys, origin, names):
+def test_pages_of_another_origin(
+    well: int, capsys: pytest.CaptureFixture[str], origin: str, names: list[str]
+) -> None:
     assert diagnose(capsys, well, origin=origin)[0] == names
 
 
-def test_an_app_that_refuses(well, capsys):
+def test_an_app_that_refuses(well: int, capsys: pytest.CaptureFixture[str]) -> None:
     names, text = diagnose(capsys, well, path="/forbidden")
     assert names == ["refused"]
     assert "403 Forbidden" in text
 
 
 @pytest.mark.parametrize(("show", "detail"), [("/elsewhere", "the answer is 200 OK, no progress")])
-def test_nothing_shows(well, capsys, show, detail):
+def test_nothing_shows(
+    well: int, capsys: pytest.CaptureFixture[str], show: str, detail: str
+) -> None:
     names, text = diagnose(capsys, well, show=show)
     assert names == ["not shown"]
     assert f"{show}: {detail}" in text
 
 
-def test_an_upload_that_is_not_tracked(capsys, tmp_path):
+def test_an_upload_that_is_not_tracked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with app("not_tracked", tmp_path) as port:
         assert diagnose(capsys, port)[0] == ["not tracked"]
 
 
-def test_workers_that_do_not_share(capsys, tmp_path):
+def test_workers_that_do_not_share(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with app("not_shared", tmp_path, workers=4) as port:
         assert diagnose(capsys, port)[0] == ["not shared"]
 
@@ -195,12 +212,14 @@ def test_workers_that_do_not_share(capsys, tmp_path):
         ("http://127.0.0.1:9/", 1, "Connection refused"),  # the discard port, that nobody serves
     ],
 )
-def test_an_address_where_nothing_is(url, code, message, capsys):
+def test_an_address_where_nothing_is(
+    url: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(url) == code
     assert message in capsys.readouterr().err
 
 
-def test_it_is_a_program():
+def test_it_is_a_program() -> None:
     command = [sys.executable, "-m", "mod_progress.doctor", "nowhere"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 2

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,29 +20,30 @@ DEADLINE = 20
 SIZE = 1_000_000
 
 
-def commands(example, port, file):
+def commands(example: Path, port: int, file: Path) -> list[list[str]]:
     """Return what the docstring says to type, for this port and this file: start, send, look."""
-    text = ast.get_docstring(ast.parse(example.read_text()))
+    text = ast.get_docstring(ast.parse(example.read_text())) or ""
     text = text.replace("8000", str(port)).replace("big.iso", str(file)).replace("1M", "100M")
     lines = [line for line in text.splitlines() if line.startswith("    ")]
     return [shlex.split(line.removesuffix("&")) for line in lines]
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
-def run(command):
+def run(command: list[str]) -> str:
     return subprocess.run([*command, "--silent"], capture_output=True, text=True).stdout
 
 
-def wait_for(look, state):
+def wait_for(look: list[str], state: str) -> dict[str, Any]:
     """Look until the answer has this state; return it."""
     deadline = time.monotonic() + DEADLINE
     while True:
         with contextlib.suppress(json.JSONDecodeError):  # no answer yet
-            answer = json.loads(run(look))
+            answer: dict[str, Any] = json.loads(run(look))
             if answer["state"] == state:
                 return answer
         assert time.monotonic() < deadline
@@ -49,12 +51,12 @@ def wait_for(look, state):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example(example, tmp_path):
+def test_an_example(example: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(bytes(SIZE))
     (program, *arguments), send, look = commands(example, free_port(), file)
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    command = [Path(sys.executable).with_name(program), *arguments]
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as server:
         try:
             wait_for(look, "unknown")

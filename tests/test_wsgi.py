@@ -1,25 +1,43 @@
 import contextlib
+import hashlib
 import io
 import json
 import logging
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
-from flask import Flask, request, send_file
+from flask import Flask, Response, request, send_file
 from werkzeug.test import Client
 
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
-from mod_progress.wsgi import ProgressMiddleware
+from mod_progress.transfer import Snapshot
+from mod_progress.wsgi import Application, Environ, ProgressMiddleware, StartResponse, Write
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
+
+Answer = dict[str, Any]
+Headers = Iterable[tuple[str, str]]
 
 
-def environ(body=b"", method="POST", path="/upload", query="X-Progress-ID=id", **members):
+def environ(
+    body: bytes = b"",
+    method: str = "POST",
+    path: str = "/upload",
+    query: str = "X-Progress-ID=id",
+    **members: Any,
+) -> Environ:
     """A request as a server tells it; its id is ``id``."""
     return {
         "REQUEST_METHOD": method,
@@ -45,21 +63,21 @@ def environ(body=b"", method="POST", path="/upload", query="X-Progress-ID=id", *
 class Server:
     """The other side: it keeps the response."""
 
-    def __init__(self):
-        self.status = None
+    def __init__(self) -> None:
+        self.status = ""
         self.written = b""
 
-    def start_response(self, status, headers, exc_info=None):
+    def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
         self.status = status
         self.headers = headers
         self.exc_info = exc_info
         return self.write
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.written += data
 
-    def serve(self, app, environ):
-        result = app(environ, self.start_response)
+    def serve(self, app: Application, environ: Environ) -> None:
+        result: Any = app(environ, self.start_response)
         try:
             for chunk in result:
                 self.write(chunk)
@@ -68,7 +86,7 @@ class Server:
                 result.close()
 
 
-def serve(app, request, **parameters):
+def serve(app: Application, request: Environ, **parameters: Any) -> tuple[Answer, Server]:
     """Run one request; return what a show tells afterwards, and the server."""
     middleware = ProgressMiddleware(app, store="memory", **parameters)
     server = Server()
@@ -77,17 +95,20 @@ def serve(app, request, **parameters):
     return show(middleware), server
 
 
-def show(middleware):
+def show(middleware: ProgressMiddleware) -> Answer:
     server = Server()
     server.serve(validator(middleware), environ(method="GET", path="/progress"))
     assert server.status == "200 OK"
-    return json.loads(server.written)
+    answer: Answer = json.loads(server.written)
+    return answer
 
 
-def app_of(*chunks, status="200 OK", headers=(), reads=True):
+def app_of(
+    *chunks: bytes, status: str = "200 OK", headers: Headers = (), reads: bool = True
+) -> Application:
     """An app that reads the whole body, or not, and answers with these chunks."""
 
-    def app(environ, start_response):
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if reads:
             environ["wsgi.input"].read()
         start_response(status, list(headers))
@@ -96,7 +117,13 @@ def app_of(*chunks, status="200 OK", headers=(), reads=True):
     return app
 
 
-def told(state, received=0, sent=0, request_size=0, response_size=None):
+def told(
+    state: str,
+    received: int = 0,
+    sent: int = 0,
+    request_size: int | None = 0,
+    response_size: int | None = None,
+) -> Answer:
     response_size = sent if response_size is None else response_size
     return {
         "state": state,
@@ -107,7 +134,7 @@ def told(state, received=0, sent=0, request_size=0, response_size=None):
     }
 
 
-def error(status):
+def error(status: int) -> Answer:
     return {"state": "error", "status": status}
 
 
@@ -125,40 +152,42 @@ def error(status):
         (app_of(b"x", status="304 Not Modified"), told("done", 6, 0, 6)),
     ],
 )
-def test_how_a_transfer_ends(app, expected):
+def test_how_a_transfer_ends(app: Application, expected: Answer | None) -> None:
     assert serve(app, environ(b"abcdef"))[0] == expected
 
 
-def test_head_has_no_body():
+def test_head_has_no_body() -> None:
     app = app_of(b"x" * 1000, headers=[("Content-Length", "1000")])
     assert serve(app, environ(method="HEAD"), methods=["HEAD"])[0] == told("done")
 
 
-def fails_at_once(environ, start_response):
+def fails_at_once(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     raise RuntimeError
 
 
-def fails_before_its_first_bytes(environ, start_response):
+def fails_before_its_first_bytes(
+    environ: Environ, start_response: StartResponse
+) -> Iterator[bytes]:
     start_response("200 OK", [])
     yield b""
     raise RuntimeError
 
 
-def fails_in_between(environ, start_response):
+def fails_in_between(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     start_response("200 OK", [])
     yield b"some"
     raise RuntimeError
 
 
-def never_starts(environ, start_response):
+def never_starts(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return []
 
 
-def is_stopped(environ, start_response):
+def is_stopped(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     raise SystemExit
 
 
-def is_stopped_in_between(environ, start_response):
+def is_stopped_in_between(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     start_response("200 OK", [])
     yield b"some"
     raise SystemExit
@@ -175,12 +204,12 @@ def is_stopped_in_between(environ, start_response):
         (is_stopped_in_between, 200),
     ],
 )
-def test_an_app_that_fails(app, status):
+def test_an_app_that_fails(app: Application, status: int) -> None:
     assert serve(app, environ())[0] == error(status)
 
 
-def test_an_error_page_replaces_what_was_started():
-    def app(environ, start_response):
+def test_an_error_page_replaces_what_was_started() -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [])
         try:
             raise RuntimeError
@@ -194,8 +223,8 @@ def test_an_error_page_replaces_what_was_started():
     assert server.exc_info[0] is RuntimeError
 
 
-def test_write_counts():
-    def app(environ, start_response):
+def test_write_counts() -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         write = start_response("200 OK", [])
         write(b"abc")
         return [b"de"]
@@ -210,23 +239,23 @@ class Chunks:
 
     closed = 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         return iter([b"ab", b"cd"])
 
-    def close(self):
+    def close(self) -> None:
         self.closed += 1
 
 
 @pytest.mark.parametrize(("taken", "expected"), [(0, error(0)), (1, error(200)), (3, None)])
-def test_a_response_is_closed_once(taken, expected):
+def test_a_response_is_closed_once(taken: int, expected: Answer | None) -> None:
     chunks = Chunks()
 
-    def app(environ, start_response):
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [])
         return chunks
 
     middleware = ProgressMiddleware(app, store="memory")
-    result = middleware(environ(), Server().start_response)
+    result: Any = middleware(environ(), Server().start_response)
     for _ in zip(range(taken), result, strict=False):
         pass
     assert chunks.closed == 0
@@ -236,20 +265,21 @@ def test_a_response_is_closed_once(taken, expected):
     assert show(middleware) == (expected or told("done", 0, 4))
 
 
-def test_a_server_that_asks_for_no_chunk_where_there_is_no_body():
+def test_a_server_that_asks_for_no_chunk_where_there_is_no_body() -> None:
     middleware = ProgressMiddleware(app_of(status="204 No Content"), store="memory")
-    middleware(environ(), Server().start_response).close()
+    result: Any = middleware(environ(), Server().start_response)
+    result.close()
     assert show(middleware) == told("done")
 
 
-def test_done_does_not_wait_for_close():
+def test_done_does_not_wait_for_close() -> None:
     states = []
 
     class Slow(Chunks):
-        def close(self):
+        def close(self) -> None:
             states.append(show(middleware)["state"])
 
-    def app(environ, start_response):
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [])
         return Slow()
 
@@ -261,7 +291,7 @@ def test_done_does_not_wait_for_close():
 LINES = b"one\ntwo\nthree"
 
 
-def read_into(body):
+def read_into(body: Any) -> bytes:
     buffer = bytearray(5)
     parts = []
     while size := body.readinto(buffer):
@@ -286,10 +316,10 @@ WAYS_TO_READ = {
 
 @pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
 @pytest.mark.parametrize("chunked", [False, True])
-def test_every_way_to_read(read, chunked):
+def test_every_way_to_read(read: Callable[[Any], bytes], chunked: bool) -> None:
     bodies = []
 
-    def app(environ, start_response):
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         bodies.append(read(environ["wsgi.input"]))
         start_response("200 OK", [])
         return []
@@ -303,10 +333,10 @@ def test_every_way_to_read(read, chunked):
     assert answer == told("done", len(LINES), 0, len(LINES))
 
 
-def test_a_hint_ends_readlines_early():
+def test_a_hint_ends_readlines_early() -> None:
     lines = []
 
-    def app(environ, start_response):
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         lines.append(environ["wsgi.input"].readlines(5))
         start_response("200 OK", [])
         return []
@@ -315,8 +345,8 @@ def test_a_hint_ends_readlines_early():
     assert lines == [[b"one\n", b"two\n"]]
 
 
-def test_an_empty_read_is_not_the_end():
-    def app(environ, start_response):
+def test_an_empty_read_is_not_the_end() -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.input"].read(0)
         start_response("200 OK", [])
         return []
@@ -325,7 +355,7 @@ def test_an_empty_read_is_not_the_end():
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
-def test_a_request_that_announces_no_body(version):
+def test_a_request_that_announces_no_body(version: str) -> None:
     request = environ(SERVER_PROTOCOL=version)
     del request["CONTENT_LENGTH"]
     answer, _ = serve(app_of(reads=False), request)
@@ -333,13 +363,13 @@ def test_a_request_that_announces_no_body(version):
 
 
 class Broken(io.BytesIO):
-    def read(self, *size):
+    def read(self, *size: Any) -> bytes:
         raise RuntimeError("the connection was reset")
 
 
 @pytest.mark.parametrize("body", [io.BytesIO(b"abc"), Broken()])
-def test_a_client_that_leaves_while_it_sends(body):
-    request = environ(b"abcdef", **{"wsgi.input": body})
+def test_a_client_that_leaves_while_it_sends(body: io.BytesIO) -> None:
+    request = {**environ(b"abcdef"), "wsgi.input": body}
     assert serve(app_of(b"ok"), request)[0] == error(0)
 
 
@@ -352,11 +382,11 @@ def test_a_client_that_leaves_while_it_sends(body):
         environ(query="X-Progress-ID=a%20b"),
     ],
 )
-def test_an_untracked_request_passes_untouched(request_):
+def test_an_untracked_request_passes_untouched(request_: Environ) -> None:
     calls = []
-    result = []
+    result: list[bytes] = []
 
-    def app(*arguments):
+    def app(*arguments: Any) -> Iterable[bytes]:
         calls.append(arguments)
         return result
 
@@ -368,13 +398,13 @@ def test_an_untracked_request_passes_untouched(request_):
     assert request_ == before
 
 
-def test_debug_says_why_not(caplog):
+def test_debug_says_why_not(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mod_progress")
     serve(app_of(), environ(query=""), debug=True)
     assert "not tracked: no X-Progress-ID in the query or the headers" in caplog.text
 
 
-def test_a_request_is_tracked_once(caplog):
+def test_a_request_is_tracked_once(caplog: pytest.LogCaptureFixture) -> None:
     inner = ProgressMiddleware(app_of(b"ok"), store="memory")
     request = environ()
     assert serve(inner, request)[0] == told("done", 0, 2)
@@ -383,20 +413,32 @@ def test_a_request_is_tracked_once(caplog):
     assert "ProgressMiddleware is there twice" in caplog.text
 
 
-def test_the_header_carries_the_id_too():
+def test_the_header_carries_the_id_too() -> None:
     request = environ(query="", HTTP_X_PROGRESS_ID="id")
     assert serve(app_of(b"ok"), request)[0] == told("done", 0, 2)
+
+
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(identifier: str) -> None:
+    app = ProgressMiddleware(app_of(b"ok"), store="memory")
+    for sent, length in (("own~secret", 7), (SHARED, 8)):
+        Server().serve(app, environ(bytes(length), query=f"X-Progress-ID={sent}"))
+    response = Client(app).get(f"/progress?X-Progress-ID={identifier}")
+    assert response.json is not None
+    assert response.json["request_size"] == 7
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("ttl", -1), ("methods", ["PSOT"]), ("debug", 1), ("show", "x")]
 )
-def test_a_wrong_option_is_named(name, value):
+def test_a_wrong_option_is_named(name: str, value: Any) -> None:
     with pytest.raises(OptionError, match=f"^{name}: "):
         ProgressMiddleware(app_of(), **{name: value})
 
 
-def test_uwsgi_without_threads_is_warned_of(monkeypatch, caplog):
+def test_uwsgi_without_threads_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     for has_threads in (1, 0):
         assert not caplog.messages
         monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(has_threads=has_threads))
@@ -404,14 +446,51 @@ def test_uwsgi_without_threads_is_warned_of(monkeypatch, caplog):
     assert "enable-threads" in caplog.text
 
 
-def test_options_have_names():
+def test_options_have_names() -> None:
     with pytest.raises(TypeError):
-        ProgressMiddleware(app_of(), "/progress")
+        ProgressMiddleware(app_of(), "/progress")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="tll"):
-        ProgressMiddleware(app_of(), tll=3)
+        ProgressMiddleware(app_of(), tll=3)  # type: ignore[call-arg]
 
 
-def test_the_show_answers_head_with_its_headers_alone():
+@pytest.mark.parametrize(
+    ("script_name", "path", "status"),
+    [
+        ("", "/progress", "200 OK"),
+        ("/app", "/progress", "200 OK"),
+        ("/progress", "", "404 Not Found"),
+        # gunicorn takes SCRIPT_NAME off as a string.
+        ("/pro", "gress", "200 OK"),
+        ("/pro", "s/progress", "404 Not Found"),
+    ],
+)
+def test_paths_are_those_inside_the_app(script_name: str, path: str, status: str) -> None:
+    app = ProgressMiddleware(app_of(status="404 Not Found"), store="memory")
+    server = Server()
+    server.serve(app, environ(method="GET", path=path, SCRIPT_NAME=script_name))
+    assert server.status == status
+
+
+@pytest.mark.parametrize("length", ["9223372036854775808", "1" + "0" * 400, "\xb2", "+3", "x"])
+def test_an_impossible_content_length_is_unknown(length: str) -> None:
+    shown, _ = serve(app_of(reads=False), environ(CONTENT_LENGTH=length))
+    assert shown["request_size"] is None
+
+
+@pytest.mark.parametrize("status", ["\xb2\xb2\xb2 Odd", "odd", ""])
+def test_an_impossible_status_does_not_break_the_response(status: str) -> None:
+    shown, server = serve(app_of(b"ok", status=status), environ())
+    assert server.written == b"ok"
+    assert shown == error(500)
+
+
+def test_a_query_that_is_not_latin_1_does_not_break_the_request() -> None:
+    shown, server = serve(app_of(b"ok"), environ(query="X-Progress-ID=id&name=\u0142"))
+    assert server.written == b"ok"
+    assert shown["state"] == "done"
+
+
+def test_the_show_answers_head_with_its_headers_alone() -> None:
     client = Client(ProgressMiddleware(app_of(), store="memory"))
     get, head = (
         client.open("/progress?X-Progress-ID=id", method=method) for method in ("GET", "HEAD")
@@ -421,28 +500,28 @@ def test_the_show_answers_head_with_its_headers_alone():
     assert get.content_length == len(get.data)
 
 
-def test_a_question_without_an_id_gets_a_reason():
+def test_a_question_without_an_id_gets_a_reason() -> None:
     response = Client(ProgressMiddleware(app_of(), store="memory")).get("/progress")
     assert response.status == "400 Bad Request"
-    assert response.json["error"].startswith("X-Progress-ID: ")
+    assert response.data == NO_IDENTIFIER.body
 
 
 class FarStore(MemoryStore):
     """A store that answers later."""
 
-    def lookup(self, identifier):
-        answer = Future()
+    def lookup(self, identifier: str) -> Future[Snapshot]:  # type: ignore[override]
+        answer: Future[Snapshot] = Future()
         later = threading.Thread(target=answer.set_result, args=(super().lookup(identifier),))
         later.start()
         return answer
 
 
-def test_a_show_waits_for_a_store_that_is_far():
+def test_a_show_waits_for_a_store_that_is_far() -> None:
     client = Client(ProgressMiddleware(app_of(), store=FarStore()))
     assert client.get("/progress?X-Progress-ID=id").json == {"state": "unknown"}
 
 
-def test_a_preflight_is_answered():
+def test_a_preflight_is_answered() -> None:
     client = Client(ProgressMiddleware(app_of(), store="memory", allow_origins="*"))
     response = client.options("/progress", headers={"Origin": "https://page.example"})
     assert response.status == "204 No Content"
@@ -450,17 +529,17 @@ def test_a_preflight_is_answered():
     assert "Content-Length" not in response.headers
 
 
-def test_flask_reads_forms_and_sends_files(tmp_path):
+def test_flask_reads_forms_and_sends_files(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1_000_000)
     flask = Flask(__name__)
 
     @flask.post("/form")
-    def form():
+    def form() -> str:
         return str(len(request.files["file"].read()))
 
     @flask.post("/file")
-    def file():
+    def file() -> Response:
         return send_file(path)
 
     client = Client(ProgressMiddleware(flask, store="memory"))
@@ -469,7 +548,8 @@ def test_flask_reads_forms_and_sends_files(tmp_path):
     )
     assert response.text == "5000"
     answer = client.get("/progress?X-Progress-ID=form").json
+    assert answer is not None
     assert answer["received"] == answer["request_size"] == response.request.content_length
-    with client.post("/file?X-Progress-ID=file") as response:
-        assert response.data == path.read_bytes()
+    with client.post("/file?X-Progress-ID=file") as download:
+        assert download.data == path.read_bytes()
     assert client.get("/progress?X-Progress-ID=file").json == told("done", 0, 1_000_000)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from mod_progress.delivery import follow_transfer
-from mod_progress.identifier import PARAMETER
-from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
-from mod_progress.options import Options
-from mod_progress.stores.contract import Store
-from mod_progress.tracker import logger
+from mod_progress.framing import BODILESS, parse_size
+from mod_progress.identifier import FIELD
+from mod_progress.middleware import TRACKED, BaseMiddleware
+from mod_progress.show.answer import Answer
+from mod_progress.show.question import Question
 from mod_progress.transfer import Transfer
+
+__all__ = ["ProgressMiddleware"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,60 +25,22 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_IDENTIFIER = PARAMETER.lower().encode()
 
+class ProgressMiddleware(BaseMiddleware[Application]):
+    """Tracks the transfers of an ASGI 3 application, and answers how far they are.
 
-class ProgressMiddleware:
-    """Tracks the transfers of an ASGI 3 application, and shows them.
-
-    - ``show``: the path that answers for an id, and ``format``, what it answers where the query
-      parameter ``format`` names no other: ``json``, ``jsonp`` or ``legacy``;
-    - ``track``: which requests with an id are tracked: all (None), those whose path begins with
-      a prefix or one of several, or those for which a callable on the scope is true;
-    - ``ttl``: seconds for which a finished transfer stays readable;
-    - ``methods``: the request methods that are tracked;
-    - ``debug``: whether to log why a request is tracked or not;
-    - ``store``: where other processes find the transfers: ``local`` for those of this machine,
-      ``redis://…`` for those of many, ``memory`` for none;
-    - ``allow_origins``: origins whose pages may read the show, or ``*`` for any.
-
-    Paths are the application's own, without the ``root_path`` that it is mounted at. Raises
-    `options.OptionError` where a parameter is not what it takes.
+    `middleware.BaseMiddleware` documents the parameters. Paths are the application's own, without
+    the ``root_path`` that it is mounted at.
     """
 
-    def __init__(
-        self,
-        app: Application,
-        *,
-        show: str = "/progress",
-        format: str = "json",  # noqa: A002 - the query parameter's name too
-        track: Track = None,
-        ttl: float = 30.0,
-        methods: Iterable[str] = ("POST",),
-        debug: bool = False,
-        store: str | Store = "local",
-        allow_origins: str | Iterable[str] = (),
-    ) -> None:
-        self.app = app
-        self.front = Front(
-            show=show,
-            format=format,
-            track=track,
-            options=Options(ttl=ttl, methods=methods, debug=debug),  # type: ignore[arg-type]
-            store=store,
-            allow_origins=allow_origins,
-        )
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's event: a request, or what is not our business."""
-        # In one function and cheap tests first: every request comes by.
+        """Serve what a server calls an application for: one request, or the lifespan."""
+        # Every request comes by here. So it is one function, with the cheapest tests first.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].endswith(self.front.show) and self.front.answers(
-            scope["method"], _path(scope)
-        ):
-            await self._show(scope, send)
-        elif not self.front.considers(scope["method"]) or (transfer := self._track(scope)) is None:
+        elif scope["path"].endswith(self._show) and self._asks(scope["method"], _path(scope)):
+            await self._answer(scope, send)
+        elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
             exchange = _Exchange(scope, receive, send, transfer)
@@ -88,31 +52,24 @@ class ProgressMiddleware:
             exchange.end()
 
     def _track(self, scope: Scope) -> Transfer | None:
-        front = self.front
         query, headers = scope.get("query_string", b""), dict(scope["headers"])
-        identifier = headers.get(_IDENTIFIER)
-        if not (query or identifier or front.options.debug):
+        identifier = headers.get(FIELD)
+        if not (query or identifier or self._options.debug):
             return None
-        if not front.wants(_path(scope), scope):
-            return None
-        if TRACKED in scope:
-            logger.warning("ProgressMiddleware is there twice: a request is tracked once")
+        if not (self._selects(_path(scope), scope) and self._is_new(scope)):
             return None
         size = parse_size(headers.get(b"content-length"))
-        if size is None and b"transfer-encoding" not in headers and _is_http1(scope):
-            size = 0  # no body follows (RFC 9112, section 6); HTTP/2 needs no header for one
-        return front.tracker.track(scope["method"], query, identifier, size)
+        if size is None and not _announces_body(scope, headers):
+            size = 0
+        return self._tracker.track(scope["method"], query, identifier, size)
 
-    async def _show(self, scope: Scope, send: Send) -> None:
-        method = scope["method"]
-        query, headers = scope.get("query_string", b""), dict(scope["headers"])
-        origin = headers.get(b"origin")
-        response = self.front.answer(
-            method, query, headers.get(_IDENTIFIER), origin.decode("latin-1") if origin else None
-        )
-        if isinstance(response, Future):
-            response = await _wait(response)
-        await _respond(response, method, send)
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        headers = dict(scope["headers"])
+        question = Question(scope["method"], scope.get("query_string", b""), headers.get)
+        answer = self._responder.answer(question)
+        if isinstance(answer, Future):
+            answer = await _wait(answer)
+        await _respond(answer, question.method, send)
 
 
 class _Exchange:
@@ -200,14 +157,25 @@ class _Exchange:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path inside the application; ``path`` has the ``root_path`` in front of it."""
+    """Return the path inside the application: ``path`` without the ``root_path`` before it.
+
+    The ``root_path`` is taken off as path segments: ``/progress`` is not inside ``/pro``. Servers
+    that leave it out of ``path`` are understood too.
+    """
     path: str = scope["path"]
-    root = scope.get("root_path")
-    return path.removeprefix(root) if root else path
+    root: str = (scope.get("root_path") or "").rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        return path[len(root) :] or "/"
+    return path
 
 
-def _is_http1(scope: Scope) -> bool:
-    return bool(scope["http_version"].startswith("1"))
+def _announces_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a body may follow (RFC 9112, section 6.3; HTTP/2 needs no header for one)."""
+    return (
+        b"content-length" in headers
+        or b"transfer-encoding" in headers
+        or not scope["http_version"].startswith("1")
+    )
 
 
 def _count_body(message: Message) -> int:
@@ -240,21 +208,21 @@ _PARTS: dict[str, tuple[Callable[[Message], int], str]] = {
 }
 
 
-async def _wait(response: Future[Response]) -> Response:
-    """Wait for a store that is far, on asyncio or on trio."""
+async def _wait(answer: Future[Answer]) -> Answer:
+    """Wait for a store that is far away, on asyncio or on trio."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        waited: Response = await trio.to_thread.run_sync(response.result, abandon_on_cancel=True)
+        waited: Answer = await trio.to_thread.run_sync(answer.result, abandon_on_cancel=True)
         return waited
-    import asyncio  # slow to import, and a server that runs on it has it anyway
+    import asyncio  # it is slow to import, and a server that runs on it has imported it already
 
-    return await asyncio.wrap_future(response)
+    return await asyncio.wrap_future(answer)
 
 
-async def _respond(response: Response, method: str, send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers]
-    if response.status != 204:
-        headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    body = b"" if method == "HEAD" else response.body
+async def _respond(answer: Answer, method: str, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.fields]
+    if answer.status not in BODILESS:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = b"" if method == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})

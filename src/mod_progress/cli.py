@@ -16,7 +16,7 @@ from mod_progress.config import InvalidConfig
 from mod_progress.config import check as check_config
 from mod_progress.config import load as load_config
 from mod_progress.doctor import main as examine
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.server import preset
 from mod_progress.gateway.server.listening import ListenError
@@ -124,7 +124,7 @@ class _Flags:
     def _preset(self) -> Action:
         show = self.show or preset.SHOW_PATH
         if self.proxy is not None:
-            return preset.proxying(Upstream(self.proxy), self.track or "/", show)
+            return preset.proxying(HttpBackend(self.proxy), self.track or "/", show)
         track = self.track or preset.UPLOAD_PATH
         methods = None if self.methods else frozenset({"POST", "PUT"})
         return preset.storing(self.store or DEFAULT_STORE, track, show, methods)

@@ -277,7 +277,7 @@ class Publisher:
             while True:
                 self._enter(self._news.get_nowait(), now)
         while len(self._ended) > self._table.capacity:
-            self._ended.popitem(last=False)[1].transfer.told = True
+            self._ended.popitem(last=False)[1].transfer.end_published = True
 
     def _enter(self, item: tuple[Transfer, int] | None, now: float) -> None:
         """Enter a start or an end, to be published with the next batch."""
@@ -334,12 +334,12 @@ class Publisher:
         for tracked, snapshot in batch:
             tracked.was_told(snapshot, now)
             if tracked.ended:
-                tracked.transfer.told = True
+                tracked.transfer.end_published = True
                 self._ended.pop(tracked.transfer.identifier, None)
         for identifier in outcome.displaced:
             lost = self._running.pop(identifier, None)
             if lost is not None:
-                lost.transfer.told = True
+                lost.transfer.end_published = True
                 self._table.release(lost.transfer)
         cost = time.thread_time() - spent
         self._gather_until = now + min(max(GATHER, cost / SHARE), GATHER_MANY)

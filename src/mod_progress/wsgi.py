@@ -7,78 +7,52 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache, partial
 from http import HTTPStatus
 from socket import socket
 from typing import Any
 from wsgiref.util import FileWrapper
 
 from mod_progress.delivery import Address, Delivery, follow_transfer
-from mod_progress.middleware import BODILESS, TRACKED, Front, Response, Track, parse_size
-from mod_progress.options import Options
-from mod_progress.stores.contract import Store
+from mod_progress.framing import BODILESS, parse_number, parse_size
+from mod_progress.identifier import FIELD
+from mod_progress.middleware import TRACKED, BaseMiddleware
+from mod_progress.show.answer import Answer
+from mod_progress.show.question import Question
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
+
+__all__ = ["ProgressMiddleware"]
 
 Environ = dict[str, Any]
 Write = Callable[[bytes], object]
 StartResponse = Callable[..., Write]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-_IDENTIFIER = "HTTP_X_PROGRESS_ID"
+#: The greatest status that an app may answer with.
+_MOST_STATUS = 999
 
 #: The least that is read from a file at once: applications ask for as little as 4 KiB, and a
 #: tracked response cannot be left to the server's sendfile.
 _FILE_BLOCK = 1 << 18
 
 
-class ProgressMiddleware:
-    """Tracks the transfers of a WSGI application, and shows them.
+class ProgressMiddleware(BaseMiddleware[Application]):
+    """Tracks the transfers of a WSGI application, and answers how far they are.
 
-    - ``show``: the path that answers for an id, and ``format``, what it answers where the query
-      parameter ``format`` names no other: ``json``, ``jsonp`` or ``legacy``;
-    - ``track``: which requests with an id are tracked: all (None), those whose path begins with
-      a prefix or one of several, or those for which a callable on the environ is true;
-    - ``ttl``: seconds for which a finished transfer stays readable;
-    - ``methods``: the request methods that are tracked;
-    - ``debug``: whether to log why a request is tracked or not;
-    - ``store``: where other processes find the transfers: ``local`` for those of this machine,
-      ``redis://…`` for those of many, ``memory`` for none;
-    - ``allow_origins``: origins whose pages may read the show, or ``*`` for any.
-
-    Paths are the application's own (``PATH_INFO``). Raises `options.OptionError` where a
-    parameter is not what it takes.
+    `middleware.BaseMiddleware` documents the parameters. Paths are the application's own, without
+    the prefix that it is mounted at (``SCRIPT_NAME``).
     """
 
-    def __init__(
-        self,
-        app: Application,
-        *,
-        show: str = "/progress",
-        format: str = "json",  # noqa: A002 - the query parameter's name too
-        track: Track = None,
-        ttl: float = 30.0,
-        methods: Iterable[str] = ("POST",),
-        debug: bool = False,
-        store: str | Store = "local",
-        allow_origins: str | Iterable[str] = (),
-    ) -> None:
-        self.app = app
-        self.front = Front(
-            show=show,
-            format=format,
-            track=track,
-            options=Options(ttl=ttl, methods=methods, debug=debug),  # type: ignore[arg-type]
-            store=store,
-            allow_origins=allow_origins,
-        )
+    def _check_server(self) -> None:
         uwsgi = sys.modules.get("uwsgi")
         if uwsgi is not None and not uwsgi.has_threads:
             logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if self.front.answers(environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")):
-            return self._show(environ, start_response)
+        if self._asks(environ["REQUEST_METHOD"], _path(environ)):
+            return self._answer(environ, start_response)
         transfer = self._track(environ)
         if transfer is None:
             return self.app(environ, start_response)
@@ -86,26 +60,22 @@ class ProgressMiddleware:
 
     def _track(self, environ: Environ) -> Transfer | None:
         method = environ["REQUEST_METHOD"]
-        front = self.front
-        if not front.considers(method):
+        if not self._considers(method):
             return None
-        if not front.wants(environ.get("PATH_INFO", ""), environ):
-            return None
-        if TRACKED in environ:
-            logger.warning("ProgressMiddleware is there twice: a request is tracked once")
+        if not (self._selects(_path(environ), environ) and self._is_new(environ)):
             return None
         size = parse_size(environ.get("CONTENT_LENGTH"))
         if size is None and not _announces_body(environ):
             size = 0
-        return front.tracker.track(method, *_query_and_identifier(environ), size)
+        return self._tracker.track(method, _query(environ), _field(environ, FIELD), size)
 
-    def _show(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
-        query, identifier = _query_and_identifier(environ)
-        response = self.front.answer(method, query, identifier, environ.get("HTTP_ORIGIN"))
-        if isinstance(response, Future):
-            response = response.result()
-        return _respond(response, method, start_response)
+        question = Question(method, _query(environ), partial(_field, environ))
+        answer = self._responder.answer(question)
+        if isinstance(answer, Future):
+            answer = answer.result()
+        return _respond(answer, method, start_response)
 
 
 class _Exchange:
@@ -148,7 +118,7 @@ class _Exchange:
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Write:
         write = self._start_response(status, headers, *exc_info)
-        code = int(status[:3])
+        code = parse_number(status[:3], _MOST_STATUS) or 500
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         self._counts = self._environ["REQUEST_METHOD"] != "HEAD" and code not in BODILESS
         size = parse_size(length) if self._counts else 0
@@ -289,22 +259,46 @@ def _addresses(environ: Environ) -> tuple[Address, Address]:
     )
 
 
-def _query_and_identifier(environ: Environ) -> tuple[bytes, bytes | None]:
-    identifier = environ.get(_IDENTIFIER)
-    query = environ.get("QUERY_STRING", "").encode("latin-1")
-    return query, None if identifier is None else identifier.encode("latin-1")
+def _path(environ: Environ) -> str:
+    """Return the path inside the application.
+
+    gunicorn takes ``SCRIPT_NAME`` off as a string: of ``/progress`` at ``/pro`` it leaves
+    ``gress``. But ``/progress`` is not inside ``/pro``.
+    """
+    path: str = environ.get("PATH_INFO", "")
+    return path if path[:1] in ("/", "") else environ.get("SCRIPT_NAME", "") + path
+
+
+def _query(environ: Environ) -> bytes:
+    query: str = environ.get("QUERY_STRING", "")
+    return query.encode("latin-1", "replace")
+
+
+@lru_cache
+def _variable(name: bytes) -> str:
+    """Return the environ's name for a request header (PEP 3333)."""
+    return "HTTP_" + name.decode().upper().replace("-", "_")
+
+
+def _field(environ: Environ, name: bytes) -> bytes | None:
+    """Return the value of a request header, by its name in lower case."""
+    value: str | None = environ.get(_variable(name))
+    return None if value is None else value.encode("latin-1", "replace")
 
 
 def _announces_body(environ: Environ) -> bool:
-    """Whether a body of unknown size may follow (RFC 9112, section 6; HTTP/2 needs no header)."""
-    version = environ.get("SERVER_PROTOCOL", "")
-    return "HTTP_TRANSFER_ENCODING" in environ or not version.startswith("HTTP/1")
+    """Whether a body may follow (RFC 9112, section 6.3; HTTP/2 needs no header for one)."""
+    return (
+        bool(environ.get("CONTENT_LENGTH"))
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    )
 
 
-def _respond(response: Response, method: str, start_response: StartResponse) -> Iterable[bytes]:
-    status = HTTPStatus(response.status)
-    headers = list(response.headers)
-    if status is not HTTPStatus.NO_CONTENT:
-        headers.append(("Content-Length", str(len(response.body))))
+def _respond(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
+    status = HTTPStatus(answer.status)
+    headers = list(answer.fields)
+    if answer.status not in BODILESS:
+        headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{status.value} {status.phrase}", headers)
-    return [] if method == "HEAD" else [response.body]
+    return [] if method == "HEAD" else [answer.body]

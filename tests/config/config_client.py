@@ -29,8 +29,7 @@ class Client:
         self.peer = peer
         self.local = local
         self.scheme = scheme
-        self.tracker = Tracker()
-        self.worker = SimpleNamespace(date=b"", draining=False)
+        self.state = SimpleNamespace(tracker=Tracker(), date=b"", draining=False)
         self.sent = b""
 
     def write(self, data: bytes) -> None:
@@ -46,7 +45,7 @@ class Client:
             lines.append("Host: example.com")
         raw = "".join(f"{line}\r\n" for line in lines) + "\r\n"
         request = parse_request(raw.encode("latin-1"), HeadLimits())
-        return Exchange(self, request, Body(None, 0))  # type: ignore[arg-type]
+        return Exchange(self, self, request, Body(None, 0))  # type: ignore[arg-type]
 
     def ask(self, action: Action, head: str = "GET / HTTP/1.1") -> Answer | None:
         """Return what the action answers; None where it leaves the request to others."""

@@ -6,6 +6,7 @@ from mod_progress.gateway.actions.answers import Deny, Respond
 from mod_progress.gateway.actions.flow import ActionList
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.uploads import StoreUploads
@@ -66,15 +67,11 @@ def test_an_action(load_text: Load, text: str, action: Action) -> None:
 def test_proxies_of_one_address_share_its_connections(load_text: Load) -> None:
     site = load_text(MODULES + 'proxy "a:80"; proxy "unix:/b"; proxy "a:80"; proxy "[::1]:8000";')
     assert isinstance(site.action, ActionList)
-    first, second, third, fourth, _ = site.action.actions
-    assert isinstance(first, Proxy)
-    assert isinstance(second, Proxy)
-    assert isinstance(third, Proxy)
-    assert isinstance(fourth, Proxy)
-    assert first.upstream is third.upstream
-    assert first.upstream.address == "a:80"
-    assert second.upstream.path == "/b"
-    assert fourth.upstream.host == "::1"
+    backends = [action.backend for action in site.action.actions if isinstance(action, Proxy)]
+    pools = [backend.pool for backend in backends if isinstance(backend, HttpBackend)]
+    assert [each.address for each in pools] == ["a:80", "unix:/b", "a:80", "[::1]:8000"]
+    assert pools[0] is pools[2]
+    assert (pools[1].path, pools[3].host, pools[3].port) == ("/b", "::1", 8000)
 
 
 REQUEST = "GET /dir/old%20page?a=1&b HTTP/1.1\nHost: www.example.com:81\nReferer: r\u00e9f"

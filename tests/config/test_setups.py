@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ DEFAULTS = Site(action=Static())
         ),
     ],
 )
-def test_what_setup_says(load_text: Load, text: str, changes: dict[str, object]) -> None:
+def test_what_setup_says(load_text: Load, text: str, changes: dict[str, Any]) -> None:
     assert load_text(f"setup {{ {MODULES} {text} }}") == replace(DEFAULTS, **changes)
 
 

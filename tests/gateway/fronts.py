@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mod_progress.gateway.actions.answers import Respond
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 from tests.gateway.backend import Backend
@@ -45,7 +45,7 @@ def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) 
     action = ActionList(
         (
             If(lambda exchange: exchange.request.path == "/own", Respond(200, b"own\n")),
-            Proxy(Upstream(backend.address)),
+            Proxy(HttpBackend(backend.address)),
         )
     )
     return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)), tls)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ def is_show(exchange: Exchange) -> bool:
 def site(gateway: Callable[..., Gateway], body: bytes, tls: Any = None) -> Gateway:
     action = If(is_show, Show(), ActionList((Track(), Respond(200, body))))
     return gateway(action, options=ASKING, tls=tls)
+
+
+def has_ended(gateway: Gateway, number: int) -> bool:
+    return bool(gateway.show(str(number))["state"] != "running")
 
 
 def read_all(client: socket.socket, size: int) -> None:
@@ -52,7 +57,7 @@ def test_a_client_that_leaves_with_all_of_it_has_it(
         client.sendall(b"GET /?X-Progress-ID=%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
         read_all(client, size)
         client.close()
-        eventually(lambda n=number: running.show(str(n))["state"] != "running")
+        eventually(partial(has_ended, running, number))
         assert running.show(str(number))["state"] == "done"
 
 
@@ -65,4 +70,4 @@ def test_a_client_that_leaves_at_once_leaves_nothing_running(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.sendall(b"GET /?X-Progress-ID=%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
     for number in range(50):
-        eventually(lambda n=number: running.show(str(n))["state"] != "running")
+        eventually(partial(has_ended, running, number))

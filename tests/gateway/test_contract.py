@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ import pytest
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.options import Options
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import FORMATS
 from tests.gateway.origin import Origin
 from tests.gateway.running import Gateway, eventually
@@ -22,6 +25,9 @@ from tests.gateway.running import Gateway, eventually
 RUNNING = (
     '{{"state": "running", "received": {}, "sent": 0, "request_size": {}, "response_size": 0}}'
 )
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 
 def at(path: str) -> Callable[[Exchange], bool]:
@@ -49,12 +55,16 @@ def start(
     methods: str = "POST PUT GET HEAD",
     tls: ssl.SSLContext | None = None,
 ) -> Gateway:
-    action: Any = ActionList((Track(), Proxy(Upstream(upstream))))
+    action: Any = ActionList((Track(), Proxy(HttpBackend(upstream))))
     for name, form in FORMATS.items():
         action = If(at(f"/{name}"), Show(form), action)
     action = If(at("/progress"), Show(), action)
     options = Options(ttl=ttl, methods=frozenset(methods.split()))
     return gateway(action, options=options, tls=tls)
+
+
+def has_received(site: Gateway, size: int) -> bool:
+    return bool(site.show("a")["received"] == size)
 
 
 def ask(site: Gateway, target: str) -> tuple[str, str]:
@@ -298,6 +308,14 @@ def test_where_the_id_may_be(site: Gateway, head: str, byte_by_byte: bool) -> No
         eventually(lambda: site.show("a")["state"] == "done")
 
 
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(site: Gateway, identifier: str) -> None:
+    for sent, body in (("own~secret", b"1234567"), (SHARED, b"12345678")):
+        assert site.request("POST", f"/?X-Progress-ID={sent}", body).status == 200
+    eventually(lambda: site.show(identifier)["state"] == "done")
+    assert site.show(identifier)["received"] == 7
+
+
 @pytest.mark.parametrize(
     "target",
     ["/", "/?X-Progress-ID=", "/?X-Progress-ID=%20", "/?X-Progress-ID=" + "a" * 129],
@@ -321,7 +339,7 @@ def test_only_some_methods_are_tracked(gateway: Callable[..., Gateway], backend:
 def test_a_show_without_a_valid_id_says_what_is_missing(site: Gateway, target: str) -> None:
     answer = site.request("GET", target)
     assert answer.status == 400
-    assert "X-Progress-ID" in answer.json()["error"]
+    assert answer.body == NO_IDENTIFIER.body
 
 
 def test_a_poll_that_repeats_itself_follows_the_transfer(site: Gateway) -> None:
@@ -334,7 +352,7 @@ def test_a_poll_that_repeats_itself_follows_the_transfer(site: Gateway) -> None:
             assert read_response(client).endswith(RUNNING.format(count, 5).encode())
             if count < 4:
                 uploading.sendall(b"x")
-                eventually(lambda count=count: site.show("a")["received"] == count + 1)
+                eventually(partial(has_received, site, count + 1))
 
 
 @pytest.mark.parametrize("pieces", [(20,), (1, 2, 30)], ids=str)

@@ -5,21 +5,22 @@ import os
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from fastapi import FastAPI, UploadFile
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi import Application, Message, ProgressMiddleware, Receive, Scope, Send
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20
 
 
-async def plain(scope, receive, send):
+async def plain(scope: Scope, receive: Receive, send: Send) -> None:
     size, more = 0, True
     while more:
         message = await receive()
@@ -32,7 +33,7 @@ async def plain(scope, receive, send):
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-async def starlette_upload(request):
+async def starlette_upload(request: Request) -> PlainTextResponse:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -43,11 +44,11 @@ fastapi = FastAPI()
 
 
 @fastapi.post("/fastapi/upload")
-async def fastapi_upload(file: UploadFile):
+async def fastapi_upload(file: UploadFile) -> int | None:
     return file.size
 
 
-def django_upload(request):
+def django_upload(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(request.FILES["file"].size))
 
 
@@ -55,7 +56,7 @@ settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[], SE
 django.setup()
 urlpatterns = [path("django/upload", django_upload)]
 
-APPS = {
+APPS: dict[str, Application] = {
     "plain": ProgressMiddleware(plain, show="/plain/progress"),
     "starlette": Starlette(
         routes=[Route("/starlette/upload", starlette_upload, methods=["POST"])],
@@ -67,14 +68,14 @@ APPS = {
 fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress")
 
 
-async def app(scope, receive, send):
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one of them, and tell which worker did."""
     if scope["type"] != "http":
         # A worker of hypercorn on trio needs somebody to answer to its start.
         await APPS["starlette"](scope, receive, send)
         return
 
-    async def send_with_worker(message):
+    async def send_with_worker(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], (b"x-worker", WORKER)]}
         await send(message)

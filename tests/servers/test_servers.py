@@ -9,10 +9,14 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+Answer = dict[str, Any]
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -68,7 +72,7 @@ STATES = ["unknown", "running", "done"]
 
 
 @contextlib.contextmanager
-def serve(name, directory):
+def serve(name: str, directory: Path) -> Iterator[str]:
     """Start a server with its store in ``directory``, and yield its origin when it answers."""
     environment = {**os.environ, "PYTHONPATH": str(HERE), "XDG_RUNTIME_DIR": str(directory)}
     processes = PROCESSES.get(name, 1)
@@ -92,7 +96,7 @@ def serve(name, directory):
         yield origin
 
 
-def stop(process):
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server, and whatever it started and leaves behind."""
     process.terminate()
     try:
@@ -103,9 +107,9 @@ def stop(process):
         process.wait()
 
 
-def wait_for_workers(origin):
+def wait_for_workers(origin: str) -> None:
     """Wait until a second worker answers: the server is up, and polls can reach another."""
-    workers = set()
+    workers: set[str] = set()
     deadline = time.monotonic() + DEADLINE
     while len(workers) < 2:
         assert time.monotonic() < deadline, f"the workers that answered: {workers}"
@@ -119,28 +123,28 @@ def wait_for_workers(origin):
 class Poller:
     """Asks for one transfer, on a new connection each time, and keeps what it was told."""
 
-    def __init__(self, url, identifier, http2):
+    def __init__(self, url: str, identifier: str, http2: bool) -> None:
         self.url = f"{url}?X-Progress-ID={identifier}"
         self.http2 = http2
-        self.told = []
+        self.told: list[Answer] = []
 
-    def ask(self):
+    def ask(self) -> tuple[str, Answer]:
         with httpx.Client(http1=not self.http2, http2=self.http2, timeout=DEADLINE) as client:
             response = client.get(self.url)
         answer = response.json()
         self.told.append(answer)
         return response.headers["X-Worker"], answer
 
-    def ask_until(self, condition):
+    def ask_until(self, condition: Callable[[Answer], bool]) -> Answer:
         """Ask until an answer meets the condition; return that."""
         deadline = time.monotonic() + DEADLINE
         while not condition(answer := self.ask()[1]):
             assert time.monotonic() < deadline, answer
         return answer
 
-    def ask_until_workers_agree(self, state):
+    def ask_until_workers_agree(self, state: str) -> None:
         """Ask until two workers have told the same state."""
-        workers = set()
+        workers: set[str] = set()
         deadline = time.monotonic() + DEADLINE
         while len(workers) < 2:
             assert time.monotonic() < deadline, (workers, self.told[-1])
@@ -148,7 +152,7 @@ class Poller:
             if answer["state"] == state:
                 workers.add(worker)
 
-    def check(self):
+    def check(self) -> None:
         """Once known, a transfer stays so, and nothing that is told of it steps back."""
         known = [answer for answer in self.told if answer["state"] != "unknown"]
         assert self.told[len(self.told) - len(known) :] == known
@@ -159,14 +163,14 @@ class Poller:
         assert known == sorted(known, key=lambda answer: STATES.index(answer["state"]))
 
 
-def upload(origin, framework, buffering, http2):
+def upload(origin: str, framework: str, buffering: bool, http2: bool) -> tuple[Answer, int]:
     """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
     identifier = uuid.uuid4().hex
     poller = Poller(f"{origin}/{framework}/progress", identifier, http2)
     head, tail, media_type = FORM if framework in FORMS else (b"", b"", "application/octet-stream")
     size = len(head) + FILE_SIZE + len(tail)
 
-    def body():
+    def body() -> Iterator[bytes]:
         yield head
         for sent in range(0, FILE_SIZE, CHUNK):
             if sent == FILE_SIZE // 2 and not buffering:
@@ -190,7 +194,9 @@ def upload(origin, framework, buffering, http2):
 
 
 @contextlib.contextmanager
-def send_request(origin, path, identifier, body, length):
+def send_request(
+    origin: str, path: str, identifier: str, body: bytes, length: int
+) -> Iterator[socket.socket]:
     """Send a request by hand, or only a part of it, and read nothing."""
     url = httpx.URL(origin)
     with socket.socket() as client:
@@ -202,7 +208,7 @@ def send_request(origin, path, identifier, body, length):
         yield client
 
 
-def check_download(origin, tells_addresses):
+def check_download(origin: str, tells_addresses: bool) -> None:
     """A download is done when the client has it, where the server tells whose connection it is."""
     poller = Poller(f"{origin}/plain/progress", identifier := uuid.uuid4().hex, http2=False)
     with send_request(origin, "/plain/download", identifier, b"", 0) as client:
@@ -219,7 +225,7 @@ def check_download(origin, tells_addresses):
         poller.check()
 
 
-def check_clients_that_leave(origin, buffering):
+def check_clients_that_leave(origin: str, buffering: bool) -> None:
     """A transfer whose client left is an error; its status is 0 if there was no response."""
     poller = Poller(f"{origin}/plain/progress", identifier := uuid.uuid4().hex, http2=False)
     with send_request(origin, "/plain/download", identifier, b"", 0) as client:
@@ -235,7 +241,7 @@ def check_clients_that_leave(origin, buffering):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_framework(server, tmp_path):
+def test_every_framework(server: str, tmp_path: Path) -> None:
     command = SERVERS[server].split()[-1]
     with serve(server, tmp_path) as origin:
         for framework in set(FRAMEWORKS[command]) - UNABLE.get(server, set()):
@@ -253,7 +259,7 @@ def test_every_framework(server, tmp_path):
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"])
-def test_http2(server, tmp_path):
+def test_http2(server: str, tmp_path: Path) -> None:
     with serve(server, tmp_path) as origin:
         last, size = upload(origin, "plain", buffering=False, http2=True)
         assert last["received"] == last["request_size"] == size

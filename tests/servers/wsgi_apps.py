@@ -2,21 +2,23 @@
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import django
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from flask import Flask, request
 
-from mod_progress.wsgi import ProgressMiddleware
+from mod_progress.wsgi import Environ, ProgressMiddleware, StartResponse, Write
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20
 
 
-def plain(environ, start_response):
+def plain(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     size = 0
     while data := environ["wsgi.input"].read(65536):
         size += len(data)
@@ -31,11 +33,11 @@ flask = Flask(__name__)
 
 
 @flask.post("/flask/upload")
-def flask_upload():
+def flask_upload() -> str:
     return str(len(request.files["file"].read()))
 
 
-def django_upload(request):
+def django_upload(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(request.FILES["file"].size))
 
 
@@ -49,10 +51,10 @@ APPS = {
 }
 
 
-def app(environ, start_response):
+def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Serve one of them, and tell which worker, and which thread of it, did."""
 
-    def start_with_worker(status, headers, *exc_info):
+    def start_with_worker(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Write:
         worker = f"{os.getpid()}.{threading.get_native_id()}"
         return start_response(status, [*headers, ("X-Worker", worker)], *exc_info)
 

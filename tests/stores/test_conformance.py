@@ -14,7 +14,7 @@ from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
-from tests.stores.store_servers import RedisServer, eventually, look
+from tests.stores.store_servers import RedisServer, eventually, look, look_many
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
@@ -89,6 +89,34 @@ def test_a_batch_may_be_large(open_store: Open) -> None:
     assert {each.result(timeout=1.5) if isinstance(each, Future) else each for each in found} == {
         RUNNING
     }
+
+
+def test_many_are_looked_up_at_once_in_their_order(open_store: Open) -> None:
+    open_store().publish([update("a"), update("b", DONE), update("c", FAILED)])
+    store = open_store()
+    assert look_many(store, ["c", "nobody", "a", "b", "a"]) == [
+        FAILED,
+        UNKNOWN,
+        RUNNING,
+        DONE,
+        RUNNING,
+    ]
+    assert look_many(store, ["b"]) == [DONE]
+    assert look_many(store, []) == []
+
+
+def test_one_lookup_may_name_thousands(open_store: Open) -> None:
+    store = open_store()
+    identifiers = [f"id{number}" for number in range(5000)]
+    store.publish([update(each) for each in identifiers[::2]])
+    assert look_many(store, identifiers) == [RUNNING, UNKNOWN] * 2500
+
+
+def test_a_lapsed_lease_reads_as_an_error_among_many_too(open_store: Open) -> None:
+    store = open_store(lease=0.2)
+    store.publish([update("a"), update("b", DONE)])
+    lapsed = RUNNING._replace(state=State.ERROR, status=0)
+    eventually(lambda: look_many(store, "ab") == [lapsed, DONE])
 
 
 def test_an_update_replaces_what_was_there(open_store: Open) -> None:

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,14 @@ def track(tracker: Tracker, identifier: str, received: int = 0) -> Transfer:
 def seen(tracker: Tracker, identifier: str) -> Snapshot:
     found = tracker.look(identifier)
     return found if isinstance(found, Snapshot) else found.result(timeout=1.5)
+
+
+def is_running(tracker: Tracker) -> bool:
+    return seen(tracker, "runs").state is State.RUNNING
+
+
+def is_lost(tracker: Tracker) -> bool:
+    return seen(tracker, "runs")[::5] == (State.ERROR, 0)
 
 
 def in_child(work: Callable[[], bool]) -> bool:
@@ -129,7 +139,8 @@ def test_the_last_end_of_a_multiprocessing_child_is_not_lost(
     spec: str, tracker: Tracker, method: str
 ) -> None:
     track(tracker, "parents")
-    process = multiprocessing.get_context(method).Process(target=_one_transfer, args=(spec, method))
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=_one_transfer, args=(spec, method))
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -178,14 +189,12 @@ def test_the_transfers_of_a_killed_process_are_errors_within_ten_seconds(
         with process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"tracking\n"
-            eventually(lambda tracker=tracker: seen(tracker, "runs").state is State.RUNNING)
+            eventually(partial(is_running, tracker))
             process.kill()
     killed = time.monotonic()
     for tracker in trackers:
         assert seen(tracker, "runs").state is State.RUNNING
-        eventually(
-            lambda tracker=tracker: seen(tracker, "runs")[::5] == (State.ERROR, 0), TO_NOTICE
-        )
+        eventually(partial(is_lost, tracker), TO_NOTICE)
         assert time.monotonic() - killed < TO_NOTICE
         assert seen(tracker, "ended").state is State.DONE
         tracker.close()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ def open_tracker() -> Iterator[Open]:
     """Opens a tracker; each is as another process has it, over one local store."""
     opened: list[Tracker] = []
 
-    def opens(**options: float) -> Tracker:
+    def opens(**options: Any) -> Tracker:
         tracker = Tracker(Options(**options), LocalStore("publisher"))
         opened.append(tracker)
         return tracker
@@ -37,6 +39,12 @@ def track(tracker: Tracker, identifier: str = "a", size: int | None = 1000) -> T
     transfer = tracker.track("POST", b"X-Progress-ID=" + identifier.encode(), None, size)
     assert transfer is not None
     return transfer
+
+
+def state_of(tracker: Tracker, identifier: str) -> State:
+    found = tracker.look(identifier)
+    assert isinstance(found, Snapshot)
+    return found.state
 
 
 def sees(tracker: Tracker, identifier: str = "a", **members: object) -> Callable[[], bool]:
@@ -90,7 +98,7 @@ def test_the_end_is_never_followed_by_a_running_answer(open_tracker: Open) -> No
             eventually(sees(tracker, identifier, state=State.RUNNING))
         transfer.delivered()
         eventually(sees(tracker, identifier, state=State.DONE))
-        assert {tracker.look(identifier).state for _ in range(200)} == {State.DONE}
+        assert {state_of(tracker, identifier) for _ in range(200)} == {State.DONE}
 
 
 def test_a_later_transfer_elsewhere_takes_the_id_over(open_tracker: Open) -> None:
@@ -115,7 +123,7 @@ def test_one_that_finished_here_may_be_taken_over_elsewhere(open_tracker: Open) 
     """A client tries again with the same id, and reaches another worker."""
     first, second = open_tracker(), open_tracker()
     track(first).cut()
-    assert first.look("a").state is State.ERROR
+    assert state_of(first, "a") is State.ERROR
     track(second).received = 500
     eventually(sees(first, state=State.RUNNING, received=500))
 
@@ -144,7 +152,7 @@ def test_the_thread_comes_with_the_first_transfer_and_goes_after_the_last(
         (thread,) = publisher_threads() - others
         assert thread.daemon
         transfer.delivered()
-        eventually(lambda thread=thread: thread not in publisher_threads())
+        eventually(lambda: publisher_threads() == others)
         assert sees(other, f"id{number}", state=State.DONE)()
 
 
@@ -242,7 +250,7 @@ def test_without_a_store_nothing_runs() -> None:
     before = threading.active_count()
     tracker = Tracker()
     track(tracker).delivered()
-    assert tracker.look("a").state is State.DONE
+    assert state_of(tracker, "a") is State.DONE
     assert tracker.look("b") is UNKNOWN
     assert threading.active_count() == before
     tracker.close()
@@ -256,11 +264,13 @@ def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker
         transfer.received = 7
         eventually(sees(other, f"id{number}", received=7), seconds=publishers.LINGER / 2)
         transfer.delivered()
-        eventually(lambda: not mine._publisher._running)
+        publisher = mine._publisher
+        assert publisher is not None
+        eventually(partial(lambda each: not each._running, publisher))
 
 
 IMPORT = """
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 """
 PATCH = """

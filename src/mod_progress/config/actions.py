@@ -81,7 +81,7 @@ def _proxy(draft: Draft, argument: Argument) -> Action:
     takes = '"host:port" or "unix:/path"'
     address = argument.string(takes)
     try:
-        return Proxy(draft.upstream(address))
+        return Proxy(draft.backend(address))
     except ValueError:
         raise ConfigError(f"proxy takes {takes}, not '{address}'", argument.place) from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mod_progress.gateway.actions.flow import ActionList
 from mod_progress.gateway.actions.tracking import SetOptions
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Static
 from mod_progress.gateway.server.site import AccessLog, Site
@@ -22,7 +22,7 @@ class Draft:
     access_log_form: str = "combined"
     #: Options of which only actions know; they are set before all else.
     _defaults: list[Action] = field(default_factory=list)
-    _upstreams: dict[str, Upstream] = field(default_factory=dict)
+    _backends: dict[str, HttpBackend] = field(default_factory=dict)
 
     def set_default(self, option: Action) -> None:
         """Let an option hold for all requests, as long as no action sets it anew."""
@@ -31,11 +31,11 @@ class Draft:
         else:
             self._defaults.append(option)
 
-    def upstream(self, address: str) -> Upstream:
+    def backend(self, address: str) -> HttpBackend:
         """Return the backend; all that name one address share its connections."""
-        if address not in self._upstreams:
-            self._upstreams[address] = Upstream(address)
-        return self._upstreams[address]
+        if address not in self._backends:
+            self._backends[address] = HttpBackend(address)
+        return self._backends[address]
 
     def finish(self, action: Action) -> Site:
         """Return the site whose requests run through ``action``.

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from mod_progress.framing import BODILESS
+from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
-from mod_progress.identifier import PARAMETER
+from mod_progress.gateway.streams.body import Body
+from mod_progress.identifier import FIELD
 from mod_progress.transfer import Transfer
-
-if TYPE_CHECKING:
-    from mod_progress.gateway.server.connection import Connection
-    from mod_progress.gateway.streams.body import Body
-
-_IDENTIFIER_FIELD = PARAMETER.lower().encode()
 
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-#: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
-BODILESS = frozenset({204, 304})
 
 
 class Handler(Protocol):
@@ -37,10 +31,23 @@ class Handler(Protocol):
 
 
 class Abandoned(Protocol):
-    """What may be waiting for something else when the client goes."""
+    """What serves an exchange without a task, and is told where the client goes."""
 
     def abandon(self) -> None:
         """Stop: nobody waits for the answer any more."""
+
+
+class Owner(Protocol):
+    """What runs an exchange: the connection that the request came on."""
+
+    def resume(self, exchange: Exchange, work: Awaitable[None]) -> None:
+        """Let a task do the work, and conclude the exchange after it."""
+
+    def fail(self, exchange: Exchange, error: Exception) -> None:
+        """Answer for an error where that is still possible; else the response stays cut."""
+
+    def conclude(self, exchange: Exchange) -> None:
+        """The response is handed over, or it is cut: go on with the next request."""
 
 
 class Exchange:
@@ -56,13 +63,14 @@ class Exchange:
         "body",
         "buffer_request_body",
         "chunked",
-        "connection",
+        "client",
         "docroot",
         "fallback",
         "finished",
         "handler",
         "keep_alive",
         "options",
+        "owner",
         "physical_path",
         "quick",
         "request",
@@ -71,12 +79,13 @@ class Exchange:
         "transfer",
     )
 
-    def __init__(self, connection: Connection, request: RequestHead, body: Body) -> None:
-        self.connection = connection
+    def __init__(self, client: Client, owner: Owner, request: RequestHead, body: Body) -> None:
+        self.client = client
+        self.owner = owner
         self.request = request
         self.body = body
         body.count = self.received
-        self.tracker = connection.tracker
+        self.tracker = client.state.tracker
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
         #: The counters; they are nobody's until `track` enters them into the table.
@@ -103,14 +112,7 @@ class Exchange:
     @property
     def identifier_field(self) -> bytes | None:
         """The value of the request's header field that may carry the id."""
-        return self.request.named.get(_IDENTIFIER_FIELD)
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the same request again would do nothing but give the same kind of answer."""
-        request = self.request
-        plain = request.method == "GET" and request.minor == 1 and request.body_size == 0
-        return plain and not self.transfer.identifier and self.connection.worker.access_log is None
+        return self.request.named.get(FIELD)
 
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
@@ -128,9 +130,9 @@ class Exchange:
 
         Not where the body is coming already, nor after an answer (RFC 9110, section 10.1.1).
         """
-        waiting = not self.started and not self.body.finished and not self.connection.buffer
+        waiting = not self.started and not self.body.finished and not self.client.buffer
         if self.request.expects_continue and waiting:
-            self.connection.write(_CONTINUE)
+            self.client.write(_CONTINUE)
 
     def respond(self, status: int, body: bytes = b"", lines: bytes = b"") -> None:
         """Answer with a whole response; ``lines`` are its fields, each with its CRLF."""
@@ -140,7 +142,7 @@ class Exchange:
         if not self.bodiless:
             self.transfer.written = len(body)
             head += body
-        self.connection.write(head)
+        self.client.write(head)
         self.finished = True
 
     def refuse(self, refusal: Refusal) -> None:
@@ -164,11 +166,11 @@ class Exchange:
         if first and not self.bodiless:
             head += encode_chunk(first) if self.chunked else first
             self.transfer.written += len(first)
-        self.connection.write(head)
+        self.client.write(head)
 
     def switch(self, head: bytes) -> None:
         """Send the head of a 101 response: what follows is not HTTP."""
-        self.connection.write(head)
+        self.client.write(head)
         self.started = True
         self.keep_alive = False
         self.transfer.response_started(101, None)
@@ -177,14 +179,14 @@ class Exchange:
         """Send the next bytes of the response's body, and wait while the client does not read."""
         if self.bodiless or not data:
             return
-        self.connection.write(encode_chunk(data) if self.chunked else data)
+        self.client.write(encode_chunk(data) if self.chunked else data)
         self.transfer.written += len(data)
-        await self.connection.drain()
+        await self.client.drain()
 
     def finish(self) -> None:
         """The response is whole."""
         if self.chunked:
-            self.connection.write(LAST_CHUNK)
+            self.client.write(LAST_CHUNK)
         self.finished = True
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
@@ -202,12 +204,12 @@ class Exchange:
             self.keep_alive = False  # RFC 9112, section 6.3: the body ends with the connection
             framing = b""
         self.transfer.response_started(status, 0 if self.bodiless else size)
-        date = b"" if dated else self.connection.worker.date
+        date = b"" if dated else self.client.state.date
         return response_head(status, (date, lines, framing, self._persistence()))
 
     def _persistence(self) -> bytes:
         """Tell the client whether another request is served (RFC 9112, section 9.3)."""
-        if not self.body.finished or self.connection.worker.draining:
+        if not self.body.finished or self.client.state.draining:
             self.keep_alive = False
         if not self.keep_alive:
             return b"Connection: close\r\n"

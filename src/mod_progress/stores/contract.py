@@ -75,6 +75,12 @@ class Store(Protocol):
         Raises nothing: what a store cannot tell is `UNKNOWN`.
         """
 
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return what is known of each id, in their order, as `lookup` does for one.
+
+        Costs one transaction or one round trip, however many there are.
+        """
+
     def close(self) -> None:
         """Let go of every handle. The next use opens them anew."""
 

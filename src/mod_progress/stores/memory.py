@@ -68,6 +68,10 @@ class MemoryStore:
         entry = self._get(identifier)
         return UNKNOWN if entry is None else entry.read(self._clock())
 
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot]:
+        """Return what is known of each id, in their order."""
+        return [self.lookup(identifier) for identifier in identifiers]
+
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
         """Return up to ``limit`` entries, running ones first."""
         now = self._clock()

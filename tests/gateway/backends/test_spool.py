@@ -12,7 +12,7 @@ import pytest
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.backends.spool import MEMORY
 from mod_progress.gateway.limits import Limits
 from tests.gateway.running import Gateway, eventually
@@ -76,7 +76,7 @@ def backend() -> Iterator[Backend]:
 
 
 def proxy(backend: Backend) -> Proxy:
-    return Proxy(Upstream(f"127.0.0.1:{backend.server_address[1]}"))
+    return Proxy(HttpBackend(f"127.0.0.1:{backend.server_address[1]}"))
 
 
 def spooling(backend: Backend) -> If:

@@ -40,7 +40,7 @@ def limited() -> Iterator[Limited]:
         def begin(script: Callable[[Peer], None] = answer_each, **limits: float) -> Front:
             backend = Backend(script)
             cleanup.callback(backend.close)
-            gateway = start(backend, **limits)
+            gateway = start(backend, None, **limits)
             cleanup.callback(gateway.stop)
             return Front(gateway, backend)
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 from tests.gateway.backend import Peer
@@ -30,7 +30,7 @@ def test_a_backend_has_its_time_to_be_connected() -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
         site = Site(
-            action=Proxy(Upstream(f"{address[0]}:{address[1]}")),
+            action=Proxy(HttpBackend(f"{address[0]}:{address[1]}")),
             limits=Limits(connect_time=SHORT, drain_time=0.1),
         )
         gateway = Gateway(site)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 from tests.gateway.fronts import Front
@@ -238,7 +238,7 @@ def test_nobody_is_believed_who_is_not_trusted(
 def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
     trusting = Gateway(
         Site(
-            action=Proxy(Upstream(front.backend.address)),
+            action=Proxy(HttpBackend(front.backend.address)),
             trusted=(ip_network("127.0.0.0/8"),),
             limits=Limits(drain_time=0.1),
         )
@@ -265,7 +265,7 @@ def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
 
 def test_other_protocols_can_be_tunnelled(front: Front) -> None:
     site = Site(
-        action=Proxy(Upstream(front.backend.address)),
+        action=Proxy(HttpBackend(front.backend.address)),
         tunnelled=frozenset({b"irc/6.9"}),
         limits=Limits(drain_time=0.1),
     )

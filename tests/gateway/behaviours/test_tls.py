@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 
 import pytest
@@ -51,5 +52,6 @@ def test_a_client_that_ends_its_side_gives_its_request_up(front: Front) -> None:
     with front.gateway.connect() as client:
         client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         eventually(lambda: front.backend.raw)
+        assert isinstance(client, ssl.SSLSocket)
         assert client.unwrap().recv(1) == b""
     front.await_reset()

@@ -67,7 +67,7 @@ def test_a_missing_directory_is_created(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time
-from mod_progress.gateway import drafts
+from mod_progress.gateway.files import unnamed as drafts
 draft = getattr(drafts, sys.argv[1])(sys.argv[2])
 draft.file.write(b"half")
 print("written", flush=True)

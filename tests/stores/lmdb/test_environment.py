@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,23 @@ def _link(path: Path) -> None:
     path.symlink_to(path.parent / "elsewhere")
 
 
+def _give_away(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    os.chown(path, 65534, -1)
+
+
 @pytest.mark.parametrize(
     "prepare",
     [
         _link,
         lambda path: path.mkdir(mode=0o750),
-        lambda path: (path.mkdir(mode=0o700), os.chown(path, 65534, -1)),
+        _give_away,
     ],
     ids=["a symbolic link", "open to a group", "of another user"],
 )
-def test_a_directory_that_others_reach_is_refused(tmp_path: Path, prepare) -> None:
+def test_a_directory_that_others_reach_is_refused(
+    tmp_path: Path, prepare: Callable[[Path], None]
+) -> None:
     prepare(tmp_path / f"mod_progress-{os.geteuid()}")
     with pytest.raises(StoreError, match="alone"):
         private_directory()

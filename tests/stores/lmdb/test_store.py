@@ -175,7 +175,7 @@ def test_a_full_disk_is_an_error_and_no_crash(store: LocalStore, small_disk: Pat
 
 _WRITER = """
 import os, sys, time
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.lmdb.store import LocalStore
 with LocalStore("test")._open().writing(1.0) as transaction:
     transaction.put(b"ehalf", b"written")
     print("writing", flush=True)
@@ -237,7 +237,7 @@ def test_a_fork_does_not_wait_for_a_writer_of_another_process(
 
 
 _READER = """
-from mod_progress.stores.local import LocalStore
+from mod_progress.stores.lmdb.store import LocalStore
 transaction = LocalStore("test")._open().handle().begin()
 print("reading", flush=True)
 input()
@@ -250,8 +250,9 @@ def test_the_slot_of_a_reader_that_died_is_freed(
     monkeypatch.setattr(environments, "CHECK", 0.0)
     store.publish([update("a")])
     command = [sys.executable, "-c", _READER]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reading\n"
         assert str(process.pid) in store._open().handle().readers()

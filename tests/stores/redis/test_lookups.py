@@ -64,6 +64,46 @@ def test_what_is_asked_during_a_round_trip_makes_the_next_one(far: Far, gatherer
     assert [len(asked) for asked in far.asked] == [1, 48]
 
 
+def test_lookups_of_one_and_of_many_share_a_round_trip(far: Far, gatherer: Gatherer) -> None:
+    far.open.clear()
+    first = future(gatherer, "a")
+    eventually(lambda: far.asked)
+    found = [gatherer.lookup_many(each) for each in (["a", "bb"], [], ["ccc"])]
+    last = future(gatherer, "dddd")
+    far.open.set()
+    assert first.result(timeout=1).received == 1
+    sizes = []
+    for each in found:
+        assert isinstance(each, Future)
+        sizes.append([snapshot.received for snapshot in each.result(timeout=1)])
+    assert sizes == [[1, 2], [], [3]]
+    assert last.result(timeout=1).received == 4
+    assert far.asked == [["a"], ["a", "bb", "ccc", "dddd"]]
+
+
+def test_one_question_may_fill_a_round_trip(far: Far, gatherer: Gatherer) -> None:
+    far.open.clear()
+    first = future(gatherer, "a")
+    eventually(lambda: far.asked)
+    many = [gatherer.lookup_many(["b"] * gather.BATCH) for _ in range(2)]
+    far.open.set()
+    first.result(timeout=1)
+    assert [len(each.result(timeout=1)) for each in many if isinstance(each, Future)] == [
+        gather.BATCH
+    ] * 2
+    assert [len(asked) for asked in far.asked] == [1, gather.BATCH, gather.BATCH]
+
+
+def test_many_are_unknown_at_once_after_a_failure_and_within_a_second_before_it(
+    far: Far, gatherer: Gatherer
+) -> None:
+    far.open.clear()
+    found = gatherer.lookup_many(["a", "b"])
+    assert isinstance(found, Future)
+    assert found.result(timeout=1) == [UNKNOWN] * 2
+    assert gatherer.lookup_many(["a", "b", "c"]) == [UNKNOWN] * 3
+
+
 def test_nobody_waits_longer_than_a_second(
     far: Far, gatherer: Gatherer, caplog: pytest.LogCaptureFixture
 ) -> None:

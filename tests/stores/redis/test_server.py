@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,10 @@ def test_tls(tls_redis: tuple[RedisServer, str]) -> None:
         RedisStore(url.partition("?")[0]).publish([Update("a", 1, RUNNING, 1.0, first=True)])
 
 
+def _has_joined(server: RedisServer) -> bool:
+    return "cluster_state:ok" in server.command("CLUSTER", "INFO")
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
     """Three servers that share the keys."""
@@ -101,7 +106,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
         capture_output=True,
     )
     for server in servers:
-        eventually(lambda server=server: "cluster_state:ok" in server.command("CLUSTER", "INFO"))
+        eventually(partial(_has_joined, server))
     yield servers
     for server in servers:
         server.kill()

@@ -80,7 +80,7 @@ class RedirectRule:
         if self.target is Target.URL:
             return b""
         host = exchange.request.host
-        origin = b"%b://%b" % (exchange.connection.scheme.encode(), host) if host else b""
+        origin = b"%b://%b" % (exchange.client.scheme.encode(), host) if host else b""
         if self.target is Target.PATH:
             return origin
         if self.target is Target.SIBLING:

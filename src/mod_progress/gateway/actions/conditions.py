@@ -64,7 +64,7 @@ def host_name(host: bytes) -> bytes:
 
 
 def _scheme(exchange: Exchange) -> str:
-    return exchange.connection.scheme
+    return exchange.client.scheme
 
 
 def _length(exchange: Exchange) -> int:
@@ -73,19 +73,19 @@ def _length(exchange: Exchange) -> int:
 
 
 def _remote_address(exchange: Exchange) -> str:
-    return exchange.connection.peer[0]
+    return exchange.client.peer[0]
 
 
 def _remote_port(exchange: Exchange) -> int:
-    return exchange.connection.peer[1]
+    return exchange.client.peer[1]
 
 
 def _local_address(exchange: Exchange) -> str:
-    return exchange.connection.local[0]
+    return exchange.client.local[0]
 
 
 def _local_port(exchange: Exchange) -> int:
-    return exchange.connection.local[1]
+    return exchange.client.local[1]
 
 
 def _is_handled(exchange: Exchange) -> bool:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.heads import Fields, request_head
 from mod_progress.gateway.http.request import RequestHead
-
-if TYPE_CHECKING:
-    from mod_progress.gateway.server.connection import Connection
 
 #: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
 #: writes itself.
@@ -43,24 +40,24 @@ def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[b
             yield key, b"%b: %b\r\n" % (name, value)
 
 
-def onward_head(request: RequestHead, connection: Connection, size: int | None = None) -> bytes:
+def forwarded_head(request: RequestHead, client: Client, size: int | None = None) -> bytes:
     """Serialise the head for a backend; ``size`` is that of a body that was held back."""
     if size is not None or request.query:  # hardly comes again: see `parse_request`
-        return _serialise(request, connection, size)
-    if connection.onward[0] is not request:  # equal heads share one
-        connection.onward = request, _serialise(request, connection, None)
-    return connection.onward[1]
+        return _serialise(request, client, size)
+    if client.forwarded[0] is not request:  # equal heads share one object
+        client.remember_forwarded(request, _serialise(request, client, None))
+    return client.forwarded[1]
 
 
-def _serialise(request: RequestHead, connection: Connection, size: int | None) -> bytes:
-    host = request.host or _authority(*connection.local)
-    if connection.trusted:
-        fields = _front_proxy_fields(request, connection, host)
+def _serialise(request: RequestHead, client: Client, size: int | None) -> bytes:
+    host = request.host or _authority(*client.local)
+    if client.trusted:
+        fields = _front_proxy_fields(request, client, host)
     else:
-        if request.shared.onward is None:
-            request.shared.onward = _client_fields(request)
-        fields = request.shared.onward + _forwarded_lines(connection, host)
-    framing = _framing(request, size, connection.worker.site.tunnelled)
+        if request.shared.forwarded is None:
+            request.shared.forwarded = _client_fields(request)
+        fields = request.shared.forwarded + _forwarded_lines(client, host)
+    framing = _framing(request, size, client.state.tunnelled)
     return request_head(
         request.method,
         request.target,
@@ -75,9 +72,9 @@ def _authority(address: str, port: int) -> bytes:
     return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
 
 
-def _forwarded_lines(connection: Connection, host: bytes) -> bytes:
+def _forwarded_lines(client: Client, host: bytes) -> bytes:
     """Tell a backend of the client."""
-    return _forwarded_template(connection.peer[0], connection.scheme) % (host, host)
+    return _forwarded_template(client.peer[0], client.scheme) % (host, host)
 
 
 @lru_cache(1024)
@@ -124,14 +121,14 @@ def _tells_of_client(name: bytes) -> bool:
     return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
 
 
-def _front_proxy_fields(request: RequestHead, connection: Connection, host: bytes) -> bytes:
+def _front_proxy_fields(request: RequestHead, client: Client, host: bytes) -> bytes:
     """Return the fields of a trusted front proxy, with what it does not tell, and our hop."""
     fields = b"".join(
         line
         for name, line in end_to_end(request.fields, request.connection)
         if name not in _REWRITTEN and name not in _CHAINED
     )
-    for line in _forwarded_lines(connection, host).splitlines(keepends=True):
+    for line in _forwarded_lines(client, host).splitlines(keepends=True):
         name, _, value = line.rstrip().partition(b": ")
         key = name.lower()
         if key in _CHAINED:

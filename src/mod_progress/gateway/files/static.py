@@ -243,7 +243,7 @@ async def _stream(exchange: Exchange, file: FileIO, stretches: Sequence[_Stretch
         for before, part in stretches:
             await exchange.send(before)
             body = FileBody(file, part.start, part.length)
-            await relay(body, exchange.connection, sent=exchange.sent)
+            await relay(body, exchange.client, sent=exchange.sent)
     exchange.finish()
 
 

@@ -58,11 +58,11 @@ class RequestFields:
         "content_length",
         "expects_continue",
         "fields",
+        "forwarded",
         "host",
         "keep_alive",
         "minor",
         "named",
-        "onward",
         "upgrade",
     )
 
@@ -74,7 +74,7 @@ class RequestFields:
         self.connection = list_tokens(self._all(b"connection"))
         self.host = self._host()
         #: The fields as they go on to an upstream, once that was worked out.
-        self.onward: bytes | None = None
+        self.forwarded: bytes | None = None
         self.chunked = self._chunked()
         #: Bytes of the body; None where there is no such field.
         self.content_length = self._content_length()

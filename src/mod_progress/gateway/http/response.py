@@ -34,10 +34,10 @@ class ResponseHead:
         "connection",
         "content_length",
         "fields",
+        "forwarded",
         "keep_alive",
         "minor",
         "named",
-        "onward",
         "status",
     )
 
@@ -46,7 +46,7 @@ class ResponseHead:
         self.minor = minor
         self.fields = fields
         #: The fields as they go on to a client, once that was worked out.
-        self.onward: bytes | None = None
+        self.forwarded: bytes | None = None
         self.named = first_by_name(fields)
         self.connection = list_tokens(
             value for key, value in fields if key.lower() == b"connection"

@@ -13,17 +13,10 @@ from pathlib import Path
 
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.site import AccessLog
-from mod_progress.identifier import PARAMETER
-
-#: Characters of an id that are kept: enough to tell the transfers of a minute apart.
-_SHOWN = 8
+from mod_progress.identifier import shorten, shorten_in_url
 
 #: Bytes that wait before they are written without the clock's asking.
 _BUFFER = 64 * 1024
-
-_IDENTIFIER = re.compile(
-    rb"((?:^|[?&])" + PARAMETER.encode().replace(b"-", rb"(?:-|%2d)") + rb"=)([^&]*)", re.IGNORECASE
-)
 
 #: Characters that would end a quoted string of the combined format, or the line.
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
@@ -37,8 +30,8 @@ class AccessLogWriter:
         self._file = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
         self._line = _json if log.form == "json" else _combined
 
-    def write(self, exchange: Exchange) -> None:
-        """Note an exchange that is over."""
+    def ended(self, exchange: Exchange) -> None:
+        """Write a line about an exchange that is over."""
         self._file.write(self._line(exchange).encode("ascii", "backslashreplace") + b"\n")
 
     def flush(self) -> None:
@@ -55,9 +48,9 @@ def _combined(exchange: Exchange) -> str:
     line = f"{request.method} {_target(exchange)} HTTP/1.{request.minor}"
     moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     return (
-        f'{exchange.connection.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
+        f'{exchange.client.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
         f" {transfer.status} {transfer.written}"
-        f' "{_quoted(_field(exchange, b"referer") or "-")}"'
+        f' "{_quoted(_referer(exchange) or "-")}"'
         f' "{_quoted(_field(exchange, b"user-agent") or "-")}"'
     )
 
@@ -66,7 +59,7 @@ def _json(exchange: Exchange) -> str:
     request, transfer = exchange.request, exchange.transfer
     noted = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "client": exchange.connection.peer[0],
+        "client": exchange.client.peer[0],
         "method": request.method,
         "host": request.host.decode("latin-1"),
         "target": _target(exchange),
@@ -74,24 +67,20 @@ def _json(exchange: Exchange) -> str:
         "received": transfer.received,
         "sent": transfer.written,
         "complete": exchange.finished,
-        "referer": _field(exchange, b"referer"),
+        "referer": _referer(exchange),
         "user_agent": _field(exchange, b"user-agent"),
-        "id": _shortened(transfer.identifier) if transfer.identifier else None,
+        "id": shorten(transfer.identifier) if transfer.identifier else None,
     }
     return json.dumps(noted)
 
 
 def _target(exchange: Exchange) -> str:
-    """Return the request's target with the id cut short."""
-    target = _IDENTIFIER.sub(
-        lambda found: found[1] + _shortened(found[2].decode("latin-1")).encode(),
-        exchange.request.target,
-    )
-    return target.decode("latin-1")
+    return shorten_in_url(exchange.request.target).decode("latin-1")
 
 
-def _shortened(identifier: str) -> str:
-    return identifier if len(identifier) <= _SHOWN else f"{identifier[:_SHOWN]}..."
+def _referer(exchange: Exchange) -> str | None:
+    referer = exchange.request.named.get(b"referer")
+    return None if referer is None else shorten_in_url(referer).decode("latin-1")
 
 
 def _field(exchange: Exchange, name: bytes) -> str | None:

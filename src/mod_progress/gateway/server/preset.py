@@ -8,7 +8,7 @@ from importlib.resources import files
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import Proxy
-from mod_progress.gateway.backends.pool import Upstream
+from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action, Exchange
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.uploads import StoreUploads
@@ -30,10 +30,10 @@ class Below:
         return any(path == each or path.startswith(each.rstrip("/") + "/") for each in self.paths)
 
 
-def proxying(upstream: Upstream, track: str = "/", show: str = SHOW_PATH) -> Action:
+def proxying(backend: HttpBackend, track: str = "/", show: str = SHOW_PATH) -> Action:
     """Return what ``--proxy`` means: a backend's uploads below ``track`` are tracked."""
-    backend = ActionList((If(Below((track,)), Track()), Proxy(upstream)))
-    return If(Below((show,)), Show(), backend)
+    proxied = ActionList((If(Below((track,)), Track()), Proxy(backend)))
+    return If(Below((show,)), Show(), proxied)
 
 
 def storing(

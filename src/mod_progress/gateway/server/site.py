@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from mod_progress.gateway.exchange import Action
@@ -48,10 +48,3 @@ class Site:
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
     #: Protocols that a client may switch to with a backend, in lower case.
     tunnelled: frozenset[bytes] = frozenset({b"websocket"})
-
-    def trusts(self, address: str) -> bool:
-        """Whether the peer at ``address`` is a trusted front proxy."""
-        if not self.trusted or not address:
-            return False
-        peer = ip_address(address.partition("%")[0])
-        return any(peer in network for network in self.trusted)

@@ -8,29 +8,34 @@ import os
 import signal
 import socket
 import ssl
-import time
 from collections.abc import Sequence
-from email.utils import formatdate
 from functools import partial
-from itertools import chain
-from threading import get_ident
+from typing import Protocol
 
 import uvloop
 
-from mod_progress.gateway.backends.pool import UpstreamConnection
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
 from mod_progress.gateway.server.site import Site
+from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.tls import TlsProtocol
 from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: Seconds between two looks at what clients have acknowledged, while there is anything to see; but
-#: at least so many times as long as the last one looked in vain, which then takes 5% of a core at
-#: the most, however many clients read slowly.
-_ACKNOWLEDGE = 0.01
-_REST = 20
+
+class Observer(Protocol):
+    """What wants to know of each exchange's end, such as the access log."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over: its response is handed over, or cut."""
+
+    def flush(self) -> None:
+        """Write what waits; called about once a second."""
+
+    def close(self) -> None:
+        """Write what waits: nothing more comes."""
 
 
 class Worker:
@@ -43,25 +48,15 @@ class Worker:
         listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.site = site
-        self.tracker = tracker
         self.loop = loop
-        #: The thread that serves.
-        self.thread = get_ident()
-        self.head_limits = site.limits.head
-        self._between_ticks = site.limits.tick
-        #: The Date line of the responses of this second (RFC 9110, section 6.6.1).
-        self.date = b""
-        #: The loop's time at the last tick: near enough for limits of seconds.
-        self.now = loop.time()
-        #: Whether every connection ends with the response in progress.
-        self.draining = False
-        self.connections: set[Connection] = set()
-        self.upstreams: set[UpstreamConnection] = set()
-        #: Connections with responses that are handed over and not yet acknowledged.
-        self.unsettled: set[Connection] = set()
-        self._settling = False
-        self.access_log = AccessLogWriter(site.access_log) if site.access_log else None
+        self.state = ServerState(loop, tracker, site.limits, site.trusted, site.tunnelled)
+        #: What each request runs through.
+        self.action = site.action
+        self._limits = site.limits
+        self._observers: list[Observer] = (
+            [AccessLogWriter(site.access_log)] if site.access_log else []
+        )
+        self._connections: set[Connection] = set()
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
         self._listening = False
@@ -84,12 +79,12 @@ class Worker:
         os.write(serving, b"1")
         os.close(serving)
         await self._ended.wait()
-        for stream in tuple(chain(self.connections, self.upstreams)):
+        for stream in tuple(self.state.streams):
             stream.abort()
         await asyncio.sleep(0)  # what was cut settles, and is noted, in its connection's callbacks
-        self.tracker.close()
-        if self.access_log is not None:
-            self.access_log.close()
+        self.state.tracker.close()
+        for observer in self._observers:
+            observer.close()
 
     def _orphaned(self, lifeline: int) -> None:
         self.loop.remove_reader(lifeline)
@@ -118,63 +113,50 @@ class Worker:
 
     def drain(self, idle_too: bool = True) -> None:
         """Accept nothing more; end when the last connection has."""
-        self.draining = True
+        self.state.draining = True
         self._stop_listening()
         for listening, _ in self._sockets:
             listening.close()
-        for connection in tuple(self.connections):
+        for connection in tuple(self._connections):
             connection.wind_down(idle_too)
-        self.loop.call_later(self.site.limits.drain_time, self._ended.set)
-        if not self.connections:
+        self.loop.call_later(self._limits.drain_time, self._ended.set)
+        if not self._connections:
             self._ended.set()
 
     def opened(self, connection: Connection) -> None:
         """Keep a new connection; stop accepting where there are enough."""
-        self.connections.add(connection)
-        if len(self.connections) >= self.site.limits.connections and self._listening:
-            logger.warning("%d connections: more have to wait", len(self.connections))
+        self._connections.add(connection)
+        if len(self._connections) >= self._limits.connections and self._listening:
+            logger.warning("%d connections: more have to wait", len(self._connections))
             self._stop_listening()
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
-        self.connections.discard(connection)
-        self.unsettled.discard(connection)
-        if self.draining:
-            if not self.connections:
+        self._connections.discard(connection)
+        if self.state.draining:
+            if not self._connections:
                 self._ended.set()
-        elif not self._listening and len(self.connections) < self.site.limits.connections:
+        elif not self._listening and len(self._connections) < self._limits.connections:
             self._listening = True  # from now on: many may close before the task has begun
             self.loop.create_task(self._listen())
 
-    def settle_soon(self, connection: Connection) -> None:
-        """Look again in a moment whether the client has what was handed over."""
-        self.unsettled.add(connection)
-        if not self._settling:
-            self._settling = True
-            self.loop.call_later(_ACKNOWLEDGE, self._acknowledge)
+    @property
+    def observed(self) -> bool:
+        """Whether somebody wants to know of each exchange."""
+        return bool(self._observers)
 
-    def _acknowledge(self) -> None:
-        waiting, self.unsettled = self.unsettled, set()
-        began = time.monotonic()
-        for connection in waiting:
-            connection.acknowledge()
-        self._settling = bool(self.unsettled)
-        if self._settling:
-            in_vain = (time.monotonic() - began) * len(self.unsettled) / max(1, len(waiting))
-            self.loop.call_later(max(_ACKNOWLEDGE, _REST * in_vain), self._acknowledge)
+    def ended(self, exchange: Exchange) -> None:
+        """Tell whoever wants to know of each exchange."""
+        for observer in self._observers:
+            observer.ended(exchange)
 
     def _tick(self) -> None:
-        """Tell the time, and those whose time is over."""
-        self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
-        now = self.now = self.loop.time()
-        if self.access_log is not None:
-            self.access_log.flush()
-        for stream in tuple(chain(self.connections, self.upstreams)):
-            if stream.read_deadline < now:
-                stream.read_expired()
-            if stream.write_deadline < now:
-                stream.write_expired()
-        self.loop.call_later(self._between_ticks, self._tick)
+        """Set the time, and tell the streams whose time is over."""
+        self.state.tell_time()
+        for observer in self._observers:
+            observer.flush()
+        self.state.expire()
+        self.loop.call_later(self._limits.tick, self._tick)
 
 
 def serve(

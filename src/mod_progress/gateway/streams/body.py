@@ -1,7 +1,7 @@
 """A message body as it arrives: its framing taken off, its bytes counted.
 
-The three framings of RFC 9112, section 6.3, behind one interface. Whoever reads a body to its end
-learns that it is whole; one that was cut raises `Cut`.
+The three framings of RFC 9112, section 6.3, have one interface. Whoever reads a body to its end
+knows that it is whole. A body that was cut raises `Cut`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Body:
         """Return what is here already, without waiting."""
         if not self.remaining:
             return b""
-        data = self.stream.take(min(self.remaining, _PIECE))
+        data = self.stream.buffer.take(min(self.remaining, _PIECE))
         self.remaining -= len(data)
         return self._counted(data)
 
     def discard(self) -> None:
-        """Take what is here already, and forget it; broken framing is left for who reads on."""
+        """Take what is here already, and forget it. Broken framing shows when somebody reads on."""
         with suppress(Refusal):
             while self.take():
                 pass
@@ -87,10 +87,10 @@ class ChunkedBody(Body):
         if not self.remaining:
             return b""
         decoder = self._decoder
-        data = decoder.feed(self.stream.take(_PIECE))
+        data = decoder.feed(self.stream.buffer.take(_PIECE))
         if decoder.finished:
             self.remaining = 0
-            self.stream.buffer = decoder.rest + self.stream.buffer
+            self.stream.buffer.put_back(decoder.rest)
         self._room -= len(data)
         if self._room < 0:
             raise Refusal(413, "the body is too large")
@@ -107,7 +107,7 @@ class UntilCloseBody(Body):
 
     def take(self) -> bytes:
         """Return what is here already."""
-        return self._counted(self.stream.take(_PIECE))
+        return self._counted(self.stream.buffer.take(_PIECE))
 
     def _end_of_stream(self) -> None:
         if self.stream.lost:  # a reset, or a limit: a clean end leaves the connection half open
@@ -116,7 +116,7 @@ class UntilCloseBody(Body):
 
 
 class FileBody(Body):
-    """A stretch of a file, as a body: it has no stream, as it never waits."""
+    """A part of a file, as a body. It never waits, so it has no stream."""
 
     __slots__ = ("file", "position")
 

@@ -27,7 +27,7 @@ _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
 class _Side:
-    """A socket at one end of a transit, watched beside the transport that owns it."""
+    """A socket at one end of a bypass, watched beside the transport that owns it."""
 
     __slots__ = ("_watched", "descriptor", "stream")
 
@@ -39,11 +39,11 @@ class _Side:
         # has; only then, as descriptors are what ten thousand slow transfers run out of first.
         self._watched = -1
 
-    def open(self, transit: Bypass) -> None:
-        """Let ``transit`` move the bytes, beside the transport."""
+    def open(self, bypass: Bypass) -> None:
+        """Let ``bypass`` move the bytes, beside the transport."""
         self.check()
         self.descriptor = self.stream.descriptor
-        self.bypass(transit)
+        self.bypass(bypass)
 
     def check(self) -> None:
         """Raise `Cut` where the transport has closed: its descriptor may be another's by now."""
@@ -55,7 +55,7 @@ class _Side:
         if self.descriptor >= 0:
             self.bypass(None)
 
-    def bypass(self, transit: Bypass | None) -> None:
+    def bypass(self, bypass: Bypass | None) -> None:
         """Let the stream know who moves its bytes."""
         raise NotImplementedError
 
@@ -83,8 +83,8 @@ class _Side:
 class _Source(_Side):
     __slots__ = ()
 
-    def bypass(self, transit: Bypass | None) -> None:
-        self.stream.reader = transit
+    def bypass(self, bypass: Bypass | None) -> None:
+        self.stream.bypass_reading(bypass)
 
     def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
         self.stream.loop.add_reader(descriptor, ready)
@@ -102,8 +102,8 @@ class _Source(_Side):
 class _Sink(_Side):
     __slots__ = ()
 
-    def bypass(self, transit: Bypass | None) -> None:
-        self.stream.writer = transit
+    def bypass(self, bypass: Bypass | None) -> None:
+        self.stream.bypass_writing(bypass)
 
     def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
         self.stream.loop.add_writer(descriptor, ready)
@@ -117,7 +117,7 @@ class _Sink(_Side):
         self.stream.expect_room()
 
 
-class Transit:
+class BodyBypass:
     """A body on its way past Python: system calls are tried first; where they would block, wait."""
 
     __slots__ = ("_body", "_done", "_sides", "_waiting")
@@ -209,7 +209,7 @@ class Transit:
             self._done.set_exception(error)
 
 
-class _FromSocket(Transit):
+class _FromSocket(BodyBypass):
     """A body that leaves its socket through a pipe."""
 
     __slots__ = ("_inside", "_pipe", "_source")
@@ -299,7 +299,7 @@ class Splice(_FromSocket):
         # After a whole piece more follows at once, and need not go in a segment of its own.
         flags = _FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else _FLAGS
         size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
-        self._sink.stream.handed += size
+        self._sink.stream.hand_over(size)
         if self._sent is not None:
             self._sent(size)
         return size
@@ -331,7 +331,7 @@ class SpliceToFile(_FromSocket):
         return moved
 
 
-class SendFile(Transit):
+class SendFile(BodyBypass):
     """From file to socket, in full segments."""
 
     __slots__ = ("_sent", "_sink")
@@ -364,7 +364,7 @@ class SendFile(Transit):
         if not size:
             raise OSError("the file became shorter while it was sent")
         body.advance(size)
-        self._sink.stream.handed += size
+        self._sink.stream.hand_over(size)
         if self._sent is not None:
             self._sent(size)
         return body.finished

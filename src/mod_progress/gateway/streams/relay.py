@@ -15,10 +15,10 @@ from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.bypass import (
     HAVE_SENDFILE,
     HAVE_SPLICE,
+    BodyBypass,
     SendFile,
     Splice,
     SpliceToFile,
-    Transit,
 )
 from mod_progress.gateway.streams.disk import write
 from mod_progress.gateway.streams.stream import Stream
@@ -35,8 +35,8 @@ def relay(
     ``chunked`` puts the chunked coding on, all but its last chunk. ``sent`` counts what was handed
     over.
     """
-    transit = None if chunked else _bypass(body, sink, sent)
-    return _copy(body, sink, chunked, sent) if transit is None else transit.run()
+    bypass = None if chunked else _bypass(body, sink, sent)
+    return _copy(body, sink, chunked, sent) if bypass is None else bypass.run()
 
 
 async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
@@ -56,7 +56,7 @@ async def save(body: Body, file: FileIO) -> None:
         write(file, data)
 
 
-def _bypass(body: Body, sink: Stream, sent: Count | None) -> Transit | None:
+def _bypass(body: Body, sink: Stream, sent: Count | None) -> BodyBypass | None:
     """Return the body's way past Python, if there is one and the body is large enough for it."""
     if body.remaining < SPLICE_FROM or sink.encrypted:
         return None

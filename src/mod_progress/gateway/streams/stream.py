@@ -1,21 +1,18 @@
-"""One socket: its bytes in and its bytes out, with flow control and a deadline both ways.
+"""One socket: its bytes in and its bytes out, with flow control and a deadline for each direction.
 
-A `Stream` is the protocol of a uvloop transport. Heads and small bodies come through the transport;
-a large body bypasses it (see `relay`), from and to `descriptor`.
+A `Stream` is the protocol of a uvloop transport. Heads and small bodies come through the transport.
+A large body bypasses the transport (see `relay`) and moves from and to `Stream.descriptor`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import math
 import os
-import socket
-import struct
-import termios
-from contextlib import suppress
 from typing import Protocol, cast
 
+from mod_progress.gateway.streams import sockets
+from mod_progress.gateway.streams.buffer import ReceiveBuffer
 from mod_progress.gateway.streams.hangups import hangups
 
 #: Bytes that wait in a stream before it stops reading its socket.
@@ -23,15 +20,6 @@ MOST_BUFFERED = 128 * 1024
 
 #: Bytes that the transport holds, beyond what the system took, before a writer has to wait.
 MOST_UNWRITTEN = 128 * 1024
-
-
-# struct linger: on, zero seconds.
-_RESET = struct.pack("ii", 1, 0)
-
-# What an ioctl that tells one number writes into.
-_NUMBER = struct.Struct("i")
-
-HAVE_CORK = hasattr(socket, "TCP_CORK")
 
 #: No deadline.
 NEVER = math.inf
@@ -63,18 +51,18 @@ class Bypass(Protocol):
 class Stream(asyncio.Protocol):
     """One socket, as the gateway reads and writes it.
 
-    Whoever waits for the peer does so until a deadline, which the worker's clock watches: setting
-    one is setting a number, and costs no timer.
+    Whoever waits for the peer does so until a deadline, and the worker's clock looks at all
+    deadlines. So setting a deadline is setting a number, and costs no timer.
     """
 
-    # Thousands are open at once, and a dictionary each would be most of what they take.
+    # Thousands are open at once. With a dictionary each they would take twice the memory.
     __slots__ = (
+        "_acknowledged_before",
         "_arrival",
-        "_had",
-        "_left",
+        "_ended_output",
         "_reading",
         "_room",
-        "_said_all",
+        "_unacknowledged_at_end",
         "buffer",
         "carrier",
         "descriptor",
@@ -95,7 +83,8 @@ class Stream(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
-        #: The transport that carries TLS's records: what it holds, the one above does not tell.
+        #: Under TLS, the transport that carries the records. The transport above it does not tell
+        #: how many bytes wait in there.
         self.carrier: asyncio.Transport | None = None
         #: Seconds that the peer may take to send the next bytes, and to take some.
         self.read_time = NEVER
@@ -111,22 +100,22 @@ class Stream(asyncio.Protocol):
         #: Bytes that were ever handed to the transport, or to the system beside it.
         self.handed = 0
         #: Bytes that came and that nobody took yet.
-        self.buffer = b""
+        self.buffer = ReceiveBuffer()
         #: Whether the peer will send nothing more.
         self.ended = False
         #: Whether the connection is gone.
         self.lost = False
-        self._reading = True
         #: The socket's file descriptor, valid until `connection_lost` has returned.
         self.descriptor = -1
+        self._reading = True
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         # Whether we told the peer that nothing more comes.
-        self._said_all = False
+        self._ended_output = False
         # What the peer had not acknowledged when the connection was lost.
-        self._left = 0
-        # What the peer had when we began to wait for it to read more.
-        self._had = 0
+        self._unacknowledged_at_end = 0
+        # What the peer had acknowledged when a writer began to wait for it.
+        self._acknowledged_before = 0
 
     # What the transport calls.
 
@@ -134,14 +123,13 @@ class Stream(asyncio.Protocol):
         """Take the transport."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
-        self.descriptor = transport.get_extra_info("socket").fileno()
-        if self.encrypted:
-            # A TLS transport closes its socket before it tells of it.
-            self.descriptor = os.dup(self.descriptor)
+        descriptor = transport.get_extra_info("socket").fileno()
+        # A TLS transport closes its socket before it calls `connection_lost`.
+        self.descriptor = os.dup(descriptor) if self.encrypted else descriptor
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake who waits for it."""
-        self.buffer = self.buffer + data if self.buffer else data
+        self.buffer.append(data)
         if self._reading and len(self.buffer) >= self.most_buffered:
             self.pause_reading()
         self._wake()
@@ -156,7 +144,7 @@ class Stream(asyncio.Protocol):
         """Wake everybody who waits for this connection."""
         if not self._reading:
             hangups(self.loop).forget(self.descriptor)
-        self._left = self.unacknowledged()
+        self._unacknowledged_at_end = self.unacknowledged()
         self.lost = self.ended = True
         if self.encrypted:
             os.close(self.descriptor)
@@ -179,10 +167,10 @@ class Stream(asyncio.Protocol):
         if arrival is not None and not arrival.done():
             arrival.set_result(None)
 
-    # What the gateway calls.
+    # What the gateway calls to read.
 
     async def more(self) -> bool:
-        """Wait for bytes beyond those in `buffer`; False at the end of the stream."""
+        """Wait for bytes beyond those that wait already; False at the end of the stream."""
         if self.ended:
             return False
         self.resume_reading()
@@ -195,57 +183,31 @@ class Stream(asyncio.Protocol):
             self.expect_no_bytes()
         return len(self.buffer) > before
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for the peer to send."""
+        return self._arrival is not None
+
     def expect_bytes(self) -> None:
         """Give the peer its time to send more."""
         self.read_deadline = self.loop.time() + self.read_time
+
+    def expect_silence(self) -> None:
+        """Let the peer be silent for as long as it likes."""
+        self.read_time = NEVER
 
     def expect_no_bytes(self) -> None:
         """Nobody waits for the peer to send."""
         self.read_deadline = NEVER
 
-    def expect_room(self) -> None:
-        """Give the peer its time to read some of what was written."""
-        self._had = self.handed - self.unacknowledged()
-        self.write_deadline = self.loop.time() + self.write_time
-
-    def expect_no_room(self) -> None:
-        """Nobody waits for the peer to read."""
-        self.write_deadline = NEVER
-
     def read_expired(self) -> None:
-        """Who waits for the peer's bytes gets `Slow`."""
+        """Whoever waits for the peer's bytes gets `Slow`."""
         self.read_deadline = NEVER
         if self.reader is not None:
             self.reader.overdue(self)
         arrival, self._arrival = self._arrival, None
         if arrival is not None and not arrival.done():
             arrival.set_exception(Slow(self, "the peer sent nothing in time"))
-
-    def write_expired(self) -> None:
-        """Who waits for the peer to read gets `Slow`, if it has read nothing.
-
-        There may be no room yet although the peer reads: a full socket has some only when a third
-        of it was read.
-        """
-        if self.handed - self.unacknowledged() > self._had:
-            self.expect_room()
-            return
-        self.write_deadline = NEVER
-        if self.transport.is_closing():
-            self.abort()
-        if self.writer is not None:
-            self.writer.overdue(self)
-        if self._room is not None and not self._room.done():
-            self._room.set_exception(Slow(self, "the peer read nothing in time"))
-
-    def take(self, most: int) -> bytes:
-        """Remove up to ``most`` bytes from `buffer`."""
-        buffer = self.buffer
-        if len(buffer) <= most:
-            self.buffer = b""
-            return buffer
-        self.buffer = buffer[most:]
-        return buffer[:most]
 
     def pause_reading(self) -> None:
         """Leave what the peer sends in its socket."""
@@ -261,8 +223,12 @@ class Stream(asyncio.Protocol):
             hangups(self.loop).forget(self.descriptor)
             self.transport.resume_reading()
 
+    def bypass_reading(self, bypass: Bypass | None) -> None:
+        """Let ``bypass`` read the socket beside the transport, or, with None, nobody."""
+        self.reader = bypass
+
     def _hung_up(self, error: bool) -> None:
-        if error or not self._said_all:
+        if error or not self._ended_output:
             self.reset()
 
     def reset(self) -> None:
@@ -270,12 +236,19 @@ class Stream(asyncio.Protocol):
         if self.reader is not None:
             self.reader.reset(self)
 
+    # What the gateway calls to write.
+
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
         if self.lost:
             raise Cut(self, "the connection is gone")
         self.handed += len(data)
         self.transport.write(data)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether writers have to wait for the peer to read."""
+        return self._room is not None
 
     async def drain(self) -> None:
         """Wait until the transport has room; raises `Cut` where the connection is gone."""
@@ -296,66 +269,98 @@ class Stream(asyncio.Protocol):
             if not self.lost:
                 self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
 
+    def expect_room(self) -> None:
+        """Give the peer its time to read some of what was written."""
+        self._acknowledged_before = self.acknowledged
+        self.write_deadline = self.loop.time() + self.write_time
+
+    def expect_no_room(self) -> None:
+        """Nobody waits for the peer to read."""
+        self.write_deadline = NEVER
+
+    def write_expired(self) -> None:
+        """Whoever waits for the peer to read gets `Slow`, if the peer has read nothing.
+
+        There may be no room yet although the peer reads: the system reports room in a full socket
+        only when a third of it was read.
+        """
+        if self.acknowledged > self._acknowledged_before:
+            self.expect_room()
+            return
+        self.write_deadline = NEVER
+        if self.transport.is_closing():
+            self.abort()
+        if self.writer is not None:
+            self.writer.overdue(self)
+        if self._room is not None and not self._room.done():
+            self._room.set_exception(Slow(self, "the peer read nothing in time"))
+
+    def bypass_writing(self, bypass: Bypass | None) -> None:
+        """Let ``bypass`` write to the socket beside the transport, or, with None, nobody."""
+        self.writer = bypass
+
+    def hand_over(self, size: int) -> None:
+        """Count ``size`` bytes that the system took beside the transport."""
+        self.handed += size
+
+    def carry(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport that carries the records of TLS, before the handshake."""
+        self.carrier = cast(asyncio.Transport, transport)
+
+    # How far the bytes are.
+
     def unacknowledged(self) -> int:
         """Return how many of the bytes that were handed over the peer has not acknowledged."""
         if self.lost:
-            return self._left
-        # SIOCOUTQ, by its other name: what the peer's system has not acknowledged.
-        queued = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
-        return int(_NUMBER.unpack(queued)[0]) + self._unwritten
+            return self._unacknowledged_at_end
+        return sockets.unacknowledged(self.descriptor) + self._unwritten
+
+    @property
+    def acknowledged(self) -> int:
+        """How many bytes the peer has acknowledged, since the connection began."""
+        return self.handed - self.unacknowledged()
 
     @property
     def _unwritten(self) -> int:
-        """Return how many of the bytes that were handed over the system has not taken."""
+        """How many of the bytes that were handed over the system has not taken."""
         size = self.transport.get_write_buffer_size()
         return size if self.carrier is None else size + self.carrier.get_write_buffer_size()
 
     @property
     def unread(self) -> int:
-        """Return how many bytes wait in the socket."""
-        queued = fcntl.ioctl(self.descriptor, termios.FIONREAD, bytes(_NUMBER.size))
-        return int(_NUMBER.unpack(queued)[0])
+        """How many bytes wait in the socket."""
+        return sockets.unread(self.descriptor)
 
     @property
     def gone(self) -> bool:
-        """Whether the socket is closed, or about to be; `lost` follows a turn later."""
+        """Whether the socket is closed or about to be; `lost` follows a turn of the loop later."""
         return self.lost or self.transport.is_closing()
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is written is not what goes over the wire."""
+        """Whether the connection speaks TLS, so that other bytes go over the wire."""
         return self.carrier is not None
 
     def cork(self, corked: bool) -> None:
-        """Send full segments alone, or, uncorked, whatever there is.
+        """Send full segments only, or, uncorked, whatever there is; see `sockets.cork`."""
+        if not self.gone:
+            sockets.cork(self.descriptor, corked)
 
-        A file's pages would go one by one else, as uvloop switches Nagle's algorithm off: corked, a
-        large one takes half the time.
-        """
-        if not self.gone and HAVE_CORK:
-            with suppress(OSError):  # a Unix socket has no segments
-                self._set_option(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
-
-    def _set_option(self, level: int, option: int, value: int | bytes) -> None:
-        borrowed = socket.socket(fileno=self.descriptor)
-        try:
-            borrowed.setsockopt(level, option, value)
-        finally:
-            borrowed.detach()
+    # The end.
 
     def end(self) -> None:
-        """Tell the peer that nothing more comes; it may still send, but not in TLS.
+        """Tell the peer that nothing more comes. The peer may still send, but not under TLS.
 
         The loop's TLS ends both directions at once.
         """
         if self.encrypted:
             self.close()
         elif not self.lost:
-            self._said_all = True
+            self._ended_output = True
             self.transport.write_eof()
 
     def close(self) -> None:
-        """Close, after what was written went out; a peer that does not read it is cut."""
+        """Close when what was written has gone out; a peer that does not read it is cut."""
         if not self.gone:
             self.read_deadline = NEVER
             if self._unwritten:
@@ -363,8 +368,7 @@ class Stream(asyncio.Protocol):
             self.transport.close()
 
     def abort(self) -> None:
-        """Close at once, visibly: the peer sees a reset, never a clean end."""
+        """Close at once and visibly: the peer sees a reset, never a clean end."""
         if not self.lost:
-            with suppress(OSError):  # a Unix socket knows no reset
-                self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sockets.reset_when_closed(self.descriptor)
             self.transport.abort()

@@ -1,28 +1,27 @@
-"""TLS between a connection and the transport of its socket."""
+"""TLS between a stream and the transport of its socket."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import cast
 
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
-from mod_progress.gateway.server.connection import Connection
+from mod_progress.gateway.streams.stream import Stream
 
 
 class TlsProtocol(SSLProtocol):  # type: ignore[misc]
-    """What encrypts a connection.
+    """Encrypts a stream.
 
-    It is what the loop's server would use by itself, but that would hide the transport that is
-    written to, in which hundreds of kilobytes may wait: they are not the client's yet.
+    The loop's server would use `SSLProtocol` by itself. But then nobody could ask for the transport
+    below, in which hundreds of kilobytes may wait that the client does not have yet.
     """
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext) -> None:
-        super().__init__(connection.loop, connection, context, None, server_side=True)
-        self._connection = connection
+    def __init__(self, stream: Stream, context: ssl.SSLContext) -> None:
+        super().__init__(stream.loop, stream, context, None, server_side=True)
+        self._stream = stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        self._connection.carrier = cast(asyncio.Transport, transport)
+        self._stream.carry(transport)
         super().connection_made(transport)

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from itertools import islice
+from operator import itemgetter
 from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
 
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health
 from mod_progress.transfer import UNKNOWN, Snapshot
 
-#: How many lookups one round trip takes.
+#: How many ids the lookups of one round trip may name together.
 BATCH = 2000
 
 #: Seconds after which a lookup is answered with `UNKNOWN`, whatever the server does: a name that
@@ -25,7 +28,23 @@ DEADLINE = 0.9
 RETRY = 1.0
 PROBE = "probe"
 
-_Question = tuple[str, Future[Snapshot]]
+_Result = TypeVar("_Result")
+
+
+class _Question(NamedTuple):
+    """The ids of one lookup, and what takes their snapshots."""
+
+    identifiers: Sequence[str]
+    future: Future[Any]
+    #: Makes the future's result of the snapshots.
+    result: Callable[[list[Snapshot]], Any]
+
+    def fulfil(self, snapshots: list[Snapshot]) -> None:
+        with suppress(InvalidStateError):  # the other thread may have been quicker
+            self.future.set_result(self.result(snapshots))
+
+    def give_up(self) -> None:
+        self.fulfil([UNKNOWN] * len(self.identifiers))
 
 
 class Gatherer:
@@ -46,19 +65,29 @@ class Gatherer:
     def after_fork(self) -> None:
         """Owe nothing, and have no threads."""
         self._asked: SimpleQueue[_Question | None] = SimpleQueue()
-        self._promised: SimpleQueue[tuple[float, Future[Snapshot]] | None] = SimpleQueue()
+        self._promised: SimpleQueue[tuple[float, _Question] | None] = SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
+        return self._ask((identifier,), itemgetter(0)) or UNKNOWN
+
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return a future of a snapshot for each id, as `lookup` does for one."""
+        return self._ask(tuple(identifiers), list) or [UNKNOWN] * len(identifiers)
+
+    def _ask(
+        self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
+    ) -> Future[_Result] | None:
         if self._away or not (self._started or self._start()):
-            return UNKNOWN
-        future: Future[Snapshot] = Future()
+            return None
+        future: Future[_Result] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
-        self._promised.put((time.monotonic() + DEADLINE, future))
-        self._asked.put((identifier, future))
+        question = _Question(identifiers, future, result)
+        self._promised.put((time.monotonic() + DEADLINE, question))
+        self._asked.put(question)
         return future
 
     def close(self) -> None:
@@ -83,50 +112,49 @@ class Gatherer:
 
     def _answer(self, asked: SimpleQueue[_Question | None]) -> None:
         while (question := self._next(asked)) is not None:
-            batch = [question, *_drain(asked)]
+            batch = _batch(question, asked)
             try:
-                snapshots = self._fetch([identifier for identifier, _ in batch])
+                found = self._fetch([each for question in batch for each in question.identifiers])
             except StoreError as error:
                 self._failed(str(error))
-                snapshots = [UNKNOWN] * len(batch)
+                for question in batch:
+                    question.give_up()
             else:
                 self._away = False
                 self._health.worked("lookup")
-            for (_, future), snapshot in zip(batch, snapshots, strict=True):
-                _fulfil(future, snapshot)
+                snapshots = iter(found)
+                for question in batch:
+                    question.fulfil(list(islice(snapshots, len(question.identifiers))))
 
     def _next(self, asked: SimpleQueue[_Question | None]) -> _Question | None:
         try:
             return asked.get(timeout=RETRY if self._away else None)
         except Empty:
-            return PROBE, Future()
+            return _Question((PROBE,), Future(), list)
 
-    def _keep_promises(self, promised: SimpleQueue[tuple[float, Future[Snapshot]] | None]) -> None:
+    def _keep_promises(self, promised: SimpleQueue[tuple[float, _Question] | None]) -> None:
         while (promise := promised.get()) is not None:
-            deadline, future = promise
+            deadline, question = promise
             time.sleep(max(0.0, deadline - time.monotonic()))
-            if not future.done():
+            if not question.future.done():
                 self._failed(f"no answer within {DEADLINE} s")
-                _fulfil(future, UNKNOWN)
+                question.give_up()
 
     def _failed(self, why: str) -> None:
         self._away = True
         self._health.failed("lookup", why)
 
 
-def _drain(asked: SimpleQueue[_Question | None]) -> list[_Question]:
-    """Take what else was asked, up to a batch."""
-    questions: list[_Question] = []
+def _batch(first: _Question, asked: SimpleQueue[_Question | None]) -> list[_Question]:
+    """Return the first question and what else was asked, up to `BATCH` ids."""
+    questions = [first]
+    identifiers = len(first.identifiers)
     with suppress(Empty):
-        while len(questions) < BATCH:
+        while identifiers < BATCH:
             question = asked.get_nowait()
             if question is None:
                 asked.put(None)  # for the loop outside
                 break
             questions.append(question)
+            identifiers += len(question.identifiers)
     return questions
-
-
-def _fulfil(future: Future[Snapshot], snapshot: Snapshot) -> None:
-    with suppress(InvalidStateError):  # the other thread may have been quicker
-        future.set_result(snapshot)

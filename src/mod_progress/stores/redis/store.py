@@ -124,6 +124,10 @@ class RedisStore:
         """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
         return self._gatherer.lookup(identifier)
 
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return a future of what is known of each id, in their order, as `lookup` does."""
+        return self._gatherer.lookup_many(identifiers)
+
     def entries(self, limit: int) -> Future[_Entries]:
         """Return up to ``limit`` entries, running ones first; none where the server is away."""
         listed: Future[_Entries] = Future()

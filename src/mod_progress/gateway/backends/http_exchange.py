@@ -1,0 +1,218 @@
+"""One exchange over a connection to an HTTP backend: both directions stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from mod_progress.framing import BODILESS
+from mod_progress.gateway.backends.forwarding import VIA, end_to_end, forwarded_head, next_protocol
+from mod_progress.gateway.backends.http_connection import HttpConnection
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.http.heads import Refusal, response_head
+from mod_progress.gateway.http.request import RequestHead
+from mod_progress.gateway.http.response import ResponseHead
+from mod_progress.gateway.streams.body import Body, ChunkedBody, UntilCloseBody
+from mod_progress.gateway.streams.relay import relay
+from mod_progress.gateway.streams.stream import Cut, Slow, Stream
+
+#: Methods that may be sent twice (RFC 9110, section 9.2.2).
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+
+
+class Stale(Exception):
+    """A kept connection had been closed before the request reached the backend."""
+
+
+async def pass_on(exchange: Exchange, upstream: HttpConnection, whole: Body | None = None) -> None:
+    """Send the request, and relay the answer."""
+    try:
+        sending = send_request(exchange, upstream, whole)
+    except (Cut, Refusal) as error:
+        upstream.abort()
+        raise _cause(exchange, upstream, None, error) from None
+    await receive_answer(exchange, upstream, sending)
+
+
+async def receive_answer(
+    exchange: Exchange, upstream: HttpConnection, sending: asyncio.Task[None] | None
+) -> None:
+    """Relay the answer; the backend may give it before it has the whole request."""
+    let_go: Callable[[], None] = upstream.abort
+    try:
+        response = await _final_response(exchange, upstream)
+        if response.status == 101:
+            await _tunnel(exchange, upstream, response)
+            let_go = upstream.close
+            return
+        await _answer(exchange, response, _response_body(exchange, upstream, response))
+        if exchange.body.finished and (sending is None or sending.done()):
+            let_go = partial(leave, exchange, upstream, response)
+    except (Cut, Refusal) as error:
+        raise _cause(exchange, upstream, sending, error) from None
+    finally:
+        if sending is not None:
+            sending.cancel()
+        let_go()
+
+
+def leave(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> None:
+    """Keep the connection after a whole exchange, if its next bytes are the next response.
+
+    Where an answer announces a body that it may not have (to HEAD, a 204, a 304), a backend may
+    send it all the same, and later than we can know of.
+    """
+    sized = response.chunked or response.content_length is not None
+    announced = response.chunked or bool(response.content_length)
+    if response.keep_alive and (not announced if exchange.bodiless else sized):
+        upstream.release(exchange.bodiless)
+    else:
+        upstream.close()
+
+
+def _cause(
+    exchange: Exchange,
+    upstream: HttpConnection,
+    sending: asyncio.Task[None] | None,
+    error: Exception,
+) -> Exception:
+    """Find what really went wrong: a request that broke off shows as a backend that does not."""
+    if sending is not None and sending.done() and (cause := sending.exception()):
+        assert isinstance(cause, Exception)
+        error = cause
+    if not isinstance(error, Cut) or error.stream is not upstream or exchange.started:
+        return error
+    if isinstance(error, Slow):
+        return Refusal(504, f"{upstream} was too slow")
+    # Nobody can tell whether the backend acted on what it got: only what may be done twice, and
+    # of which nothing was lost, is asked again (RFC 9112, section 9.3.1).
+    if upstream.reused and not upstream.answered and _repeatable(exchange.request):
+        return Stale()
+    return Refusal(502, f"{upstream}: {error}")
+
+
+def _repeatable(request: RequestHead) -> bool:
+    return request.method in _IDEMPOTENT and request.body_size == 0
+
+
+# The request.
+
+
+def send_request(
+    exchange: Exchange, upstream: HttpConnection, whole: Body | None = None
+) -> asyncio.Task[None] | None:
+    """Send the head with what is here of the body; a task sends the rest, if there is more."""
+    body = exchange.body if whole is None else whole
+    chunked = exchange.request.chunked and whole is None
+    size = None if whole is None else whole.remaining
+    head = forwarded_head(exchange.request, exchange.client, size)
+    first = body.take()
+    if chunked:
+        first = (encode_chunk(first) if first else b"") + (LAST_CHUNK if body.finished else b"")
+    upstream.send_request(head + first)
+    if body.finished:
+        upstream.expect_answer()
+        return None
+    upstream.expect_silence()  # it need not answer before it has the request
+    sending = upstream.loop.create_task(_send_rest(body, upstream, chunked))
+    # Its error may come too late for anybody to ask for it.
+    sending.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return sending
+
+
+async def _send_rest(body: Body, upstream: HttpConnection, chunked: bool) -> None:
+    """Relay the rest of the request's body; where the client fails, the backend hears of it."""
+    try:
+        await relay(body, upstream, chunked=chunked)
+        if chunked:
+            upstream.write(LAST_CHUNK)
+        upstream.expect_answer()
+    except Cut as cut:
+        if cut.stream is upstream and not isinstance(cut, Slow):
+            return  # it may have answered before it went: who waits for the answer will know
+        upstream.abort()
+        raise
+    except Refusal:
+        upstream.abort()
+        raise
+
+
+# The response.
+
+
+async def _final_response(exchange: Exchange, upstream: HttpConnection) -> ResponseHead:
+    """Relay the interim responses (RFC 9110, section 15.2), and return the final one."""
+    client = exchange.client
+    while True:
+        response = await upstream.response()
+        if response.status >= 200 or response.status == 101:
+            return response
+        if exchange.request.minor:
+            client.write(response_head(response.status, _end_to_end_lines(response)))
+            await client.drain()
+
+
+def _end_to_end_lines(response: ResponseHead) -> list[bytes]:
+    """Return the fields that go on to the client, but for the length, which we write."""
+    return [
+        line
+        for name, line in end_to_end(response.fields, response.connection)
+        if name != b"content-length"
+    ]
+
+
+def _response_body(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> Body:
+    """Frame the response's body (RFC 9112, section 6.3)."""
+    if exchange.request.method == "HEAD" or response.status in BODILESS:
+        return Body(upstream, 0)
+    if response.chunked:
+        return ChunkedBody(upstream)
+    if response.content_length is not None:
+        return Body(upstream, response.content_length)
+    return UntilCloseBody(upstream)
+
+
+async def _answer(exchange: Exchange, response: ResponseHead, body: Body) -> None:
+    try:
+        first = body.take()
+    except Refusal as refusal:
+        raise Refusal(502, f"the upstream's answer: {refusal.reason}") from None
+    start_answer(exchange, response, first)
+    if not body.finished:
+        await relay(body, exchange.client, chunked=exchange.chunked, sent=exchange.sent)
+    exchange.finish()
+
+
+def start_answer(exchange: Exchange, response: ResponseHead, first: bytes) -> None:
+    """Send the head on, and with it what is here of the body."""
+    if response.forwarded is None:
+        response.forwarded = b"".join([*_end_to_end_lines(response), VIA[response.minor]])
+    dated = b"date" in response.named and b"date" not in response.connection
+    exchange.start(response.status, response.forwarded, response.content_length, first, dated=dated)
+
+
+async def _tunnel(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> None:
+    """Switch protocols: from here on, bytes both ways until both sides have ended."""
+    client = exchange.client
+    protocol = next_protocol(exchange.request, client.state.tunnelled)
+    if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
+        raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
+    switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
+    exchange.switch(response_head(101, [*_end_to_end_lines(response), switch]))
+    client.expect_silence()  # one side may be silent for hours
+    upstream.expect_silence()
+    try:
+        async with asyncio.TaskGroup() as directions:
+            directions.create_task(_one_way(client, upstream))
+            directions.create_task(_one_way(upstream, client))
+    except ExceptionGroup as ends:
+        raise ends.exceptions[0] from None
+    exchange.finish()
+
+
+async def _one_way(source: Stream, sink: Stream) -> None:
+    await relay(UntilCloseBody(source), sink)
+    await sink.flush()
+    sink.end()

@@ -1,0 +1,107 @@
+import json
+from typing import Any
+
+import pytest
+
+from mod_progress.options import OptionError
+from mod_progress.show.answer import NO_IDENTIFIER, Answer
+from mod_progress.show.question import Question
+from mod_progress.show.responder import Responder
+from mod_progress.tracker import Tracker
+from mod_progress.transfer import UNKNOWN
+from tests.show.asking import QUERY, question
+from tests.show.far_store import FarStore
+
+PAGE = "https://page.example"
+
+
+def answer_to(asked: Question, **parameters: Any) -> Answer:
+    found = Responder(Tracker(), **parameters).answer(asked)
+    assert isinstance(found, Answer)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("jsn", "format: 'jsn' is not one of json, jsonp, legacy; did you mean 'json'?"),
+        (None, "format: None is not one of json, jsonp, legacy"),
+    ],
+)
+def test_a_wrong_format_is_named(form: Any, message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        Responder(Tracker(), form)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("method", "origins", "taken"),
+    [
+        ("GET", (), True),
+        ("HEAD", (), True),
+        ("POST", "*", False),
+        ("OPTIONS", (), False),
+        ("OPTIONS", "*", True),
+    ],
+)
+def test_which_methods_ask(method: str, origins: Any, taken: bool) -> None:
+    assert Responder(Tracker(), allow_origins=origins).takes(method) is taken
+
+
+@pytest.mark.parametrize(
+    ("query", "media_type", "body"),
+    [
+        (QUERY, "application/json", b'{"state": "unknown"}'),
+        (QUERY + b"&format=jsonp", "application/javascript", b'progress({"state": "unknown"})'),
+        (b"format=legacy&" + QUERY, "application/javascript", b'new Object({"state": "unknown"})'),
+    ],
+)
+def test_the_query_chooses_the_format(query: bytes, media_type: str, body: bytes) -> None:
+    found = answer_to(question(query))
+    assert (found.status, found.body) == (200, body)
+    assert found.fields == (
+        ("Content-Type", media_type),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    )
+
+
+def test_the_format_is_a_parameter_too() -> None:
+    assert answer_to(question(b"", x_progress_id=b"a"), form="legacy").body.startswith(b"new Obj")
+
+
+def test_a_question_without_an_id_is_refused() -> None:
+    assert answer_to(question(b"")) == NO_IDENTIFIER
+
+
+def test_a_question_for_an_unknown_format_is_refused() -> None:
+    found = answer_to(question(QUERY + b"&format=xml"))
+    assert found.status == 400
+    reason = "format: 'xml' is not one of json, jsonp, legacy"
+    assert json.loads(found.body)["error"].startswith(reason)
+
+
+@pytest.mark.parametrize("query", [QUERY, b"", QUERY + b"&format=xml"])
+def test_every_answer_says_which_pages_may_read_it(query: bytes) -> None:
+    fields = dict(answer_to(question(query, origin=PAGE.encode()), allow_origins=PAGE).fields)
+    assert fields["Access-Control-Allow-Origin"] == PAGE
+    assert fields["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("origins", [(), PAGE])
+def test_an_answer_from_far_away_is_a_future(origins: Any) -> None:
+    store = FarStore()
+    found = Responder(Tracker(store=store), allow_origins=origins).answer(
+        question(origin=PAGE.encode())
+    )
+    assert not isinstance(found, Answer)
+    store.asked[0].set_result(UNKNOWN)
+    answer = found.result(1)
+    assert answer.body == b'{"state": "unknown"}'
+    assert ("Access-Control-Allow-Origin" in dict(answer.fields)) is bool(origins)
+
+
+def test_a_preflight_is_answered() -> None:
+    found = answer_to(question(b"", method="OPTIONS", origin=PAGE.encode()), allow_origins=PAGE)
+    assert (found.status, found.body) == (204, b"")
+    assert dict(found.fields)["Access-Control-Allow-Origin"] == PAGE
