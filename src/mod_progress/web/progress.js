@@ -3,11 +3,9 @@
  *
  *     <script type="module" src="/progress.js"></script>
  *     <form data-progress method="post" enctype="multipart/form-data">…</form>
- *     <a data-progress href="/film.mkv">…</a>
- *     <transfer-progress for-id="THE-ID" label="film.mkv"></transfer-progress>
  *
- * A snapshot is the server's JSON. Two more states are words of this script: "unreachable" (the
- * server did not answer and is asked again) and "cancelled". Times are in milliseconds.
+ * A snapshot is the server's JSON. Two states are words of this script: "unreachable" (it gets no
+ * answer, and asks again) and "cancelled". Times are in milliseconds where nothing else is said.
  */
 
 /** Between two questions: while numbers move, while the page is hidden, and at most. */
@@ -262,10 +260,9 @@ export class Meter {
   amount = 0;
   total = 0;
   value = 0;
-  /** Bytes a second, seconds left, seconds without a new byte; or null. */
+  /** Bytes a second, and seconds left; or null. */
   rate = null;
   secondsLeft = null;
-  silence = null;
   #estimate = new Estimate();
   #phase = "waiting";
   #began = null;
@@ -312,7 +309,6 @@ export class Meter {
     const known = this.#phase !== "waiting" && !this.over;
     const stalled = known && since !== null && now - since >= STALLED;
     this.state = stalled ? "stalled" : this.#phase;
-    this.silence = stalled ? (now - since) / 1000 : null;
     this.rate = moving && !stalled && now - this.#began >= 1000 ? this.#estimate.rate : null;
     this.secondsLeft = this.rate && this.#estimate.secondsTo(this.total, now);
     if (known) this.value = this.total ? this.amount / this.total : null;
@@ -335,11 +331,9 @@ const DICTIONARIES = {
     of: "{0} of {1}",
     left: "{0} left",
     working: "The server is at work",
-    silent: "nothing new for {0}",
     refused: "The server refused it (status {0})",
     cut: "The transfer was cut off",
-    cancelledDetail: "It was ended here",
-    unknownDetail: "It ended; how is no longer known",
+    over: "It ended; how is no longer known",
   },
 };
 
@@ -358,7 +352,7 @@ function number(value, language, options) {
   return new Intl.NumberFormat(language, options).format(value);
 }
 
-const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+const UNITS = ["", "kilo", "mega", "giga", "tera"].map((prefix) => `${prefix}byte`);
 
 /** Return "12.4 MB", or with "second" for `per` "12.4 MB/s", as `language` writes it. */
 export function size(bytes, language = "en", per = "") {
@@ -433,8 +427,6 @@ function element(name, attributes, ...children) {
   return made;
 }
 
-const PROPERTIES = { forId: "for-id", show: "show", label: "label" };
-
 /**
  * The bar of a transfer.
  *
@@ -443,7 +435,7 @@ const PROPERTIES = { forId: "for-id", show: "show", label: "label" };
  * `failed`, with a Meter as `detail`. Slots: `status` and `detail`, for other words.
  */
 export class TransferProgress extends HTMLElement {
-  static observedAttributes = Object.values(PROPERTIES);
+  static observedAttributes = ["for-id", "show", "label"];
 
   #meter = new Meter();
   #spoken = 0;
@@ -464,13 +456,6 @@ export class TransferProgress extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const property of Object.keys(PROPERTIES)) {
-      if (!Object.hasOwn(this, property)) continue;
-      // It was set before this script came.
-      const value = this[property];
-      delete this[property];
-      this[property] = value;
-    }
     loadWords(this.#language).then(() => this.#draw());
     this.#follow();
   }
@@ -500,9 +485,10 @@ export class TransferProgress extends HTMLElement {
 
   #follow() {
     this.#unsubscribe();
-    if (!this.isConnected || !this.forId || this.#meter.over) return;
-    const show = this.show || "/progress";
-    this.#unsubscribe = Channel.subscribe(this.forId, show, (snapshot) => this.update(snapshot));
+    const identifier = this.getAttribute("for-id");
+    if (!this.isConnected || !identifier || this.#meter.over) return;
+    const show = this.getAttribute("show") || "/progress";
+    this.#unsubscribe = Channel.subscribe(identifier, show, (snapshot) => this.update(snapshot));
   }
 
   /** Show a snapshot. With `for-id` it gets them by itself. */
@@ -525,10 +511,10 @@ export class TransferProgress extends HTMLElement {
     const meter = this.#meter;
     meter.tick();
     const [headline, details] = [this.#headline(), this.#details()];
-    this.#label.textContent = this.label ?? "";
+    this.#label.textContent = this.getAttribute("label");
     this.#status.textContent = headline;
     this.#detail.textContent = details.join(" · ");
-    this.#bar.setAttribute("aria-label", this.label || this.#word("name"));
+    this.#bar.setAttribute("aria-label", this.#name());
     this.#bar.setAttribute("aria-valuetext", [headline, ...details].join(", "));
     this.setAttribute("state", meter.state);
     for (const each of [this, this.#bar]) {
@@ -542,19 +528,25 @@ export class TransferProgress extends HTMLElement {
     return words[key].replace(/\{(\d)\}/g, (_, index) => values[index]);
   }
 
+  #name() {
+    return this.getAttribute("label") || this.#word("name");
+  }
+
   #headline() {
-    const { state, value, snapshot } = this.#meter;
+    const { state, value, snapshot, amount, total } = this.#meter;
     if (snapshot.state === "cancelled") return this.#word("cancelled");
     if (value === null || !["uploading", "downloading"].includes(state)) return this.#word(state);
     // Rounded down, as 100% is for what is all there.
-    return number(Math.floor(100 * value) / 100, this.#language, { style: "percent" });
+    const percent = Math.floor((100 * amount) / total);
+    return number(percent / 100, this.#language, { style: "percent" });
   }
 
   #details() {
-    const { state, snapshot, amount, total, rate, secondsLeft, silence } = this.#meter;
+    const { state, snapshot, amount, total, rate, secondsLeft } = this.#meter;
     const language = this.#language;
     if (state === "failed") {
-      if (snapshot.state !== "error") return [this.#word(`${snapshot.state}Detail`)];
+      if (snapshot.state === "cancelled") return [];
+      if (snapshot.state === "unknown") return [this.#word("over")];
       return [snapshot.status ? this.#word("refused", snapshot.status) : this.#word("cut")];
     }
     if (state === "waiting") return [];
@@ -563,7 +555,6 @@ export class TransferProgress extends HTMLElement {
     if (state === "processing") texts.push(this.#word("working"));
     if (rate !== null) texts.push(size(rate, language, "second"));
     if (secondsLeft !== null) texts.push(this.#word("left", duration(secondsLeft, language)));
-    if (silence !== null) texts.push(this.#word("silent", duration(silence, language)));
     return texts;
   }
 
@@ -573,21 +564,9 @@ export class TransferProgress extends HTMLElement {
     const step = over ? 4 : Math.min(3, Math.floor(4 * value));
     if (step <= this.#spoken || this.hasAttribute("quiet")) return;
     this.#spoken = step;
-    const detail = state === "failed" ? `. ${this.#details()}` : "";
-    this.#news.textContent = `${this.label || this.#word("name")}: ${this.#headline()}${detail}`;
+    const details = state === "failed" ? this.#details() : [];
+    this.#news.textContent = `${this.#name()}: ${[this.#headline(), ...details].join(". ")}`;
   }
-}
-
-for (const [property, attribute] of Object.entries(PROPERTIES)) {
-  Object.defineProperty(TransferProgress.prototype, property, {
-    get() {
-      return this.getAttribute(attribute);
-    },
-    set(value) {
-      if (value == null) this.removeAttribute(attribute);
-      else this.setAttribute(attribute, value);
-    },
-  });
 }
 
 /** Return the bar in a form or behind another element, a new one if needed. */
@@ -605,7 +584,7 @@ function barOf(owner) {
 function filesOf(owner) {
   const input = owner.querySelector("input[type=file]") ?? owner;
   const [first, ...others] = [...(input.files ?? [])].map(({ name }) => name);
-  return others.length ? `${first} +${others.length}` : first;
+  return others.length ? `${first} +${others.length}` : first ?? "";
 }
 
 /** Return a new id for what `owner` sends. Its bar is there once the server knows the id. */
@@ -614,11 +593,11 @@ export function begin(owner, label = filesOf(owner)) {
   const bar = barOf(owner);
   bar.hidden = true;
   bar.addEventListener("progress", () => (bar.hidden = false), { once: true });
-  bar.label = owner.dataset.progressLabel ?? label;
-  if (owner.dataset.progress) bar.show = owner.dataset.progress;
-  bar.forId = identifier;
+  bar.setAttribute("label", owner.dataset.progressLabel ?? label);
+  if (owner.dataset.progress) bar.setAttribute("show", owner.dataset.progress);
+  bar.setAttribute("for-id", identifier);
   setTimeout(() => {
-    if (bar.forId === identifier && bar.hidden) bar.forId = null;
+    if (bar.getAttribute("for-id") === identifier && bar.hidden) bar.removeAttribute("for-id");
   }, FORGOTTEN);
   return identifier;
 }

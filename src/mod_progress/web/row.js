@@ -37,7 +37,7 @@ export class Row {
 
   /** Show nothing, or from then on the transfer with that id. */
   watch(identifier) {
-    this.bar.forId = identifier;
+    this.bar.setAttribute("for-id", identifier ?? "");
     this.say({});
   }
 

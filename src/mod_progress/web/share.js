@@ -34,7 +34,6 @@ export function watchShared(show, rowOf) {
   if (!identifier) return;
   const row = rowOf(parameters.get("name") || identifier);
   row.offer({});
-  row.bar.show = show;
   row.watch(identifier);
   row.bar.addEventListener("failed", async ({ detail }) => {
     if (detail.snapshot.status) return;

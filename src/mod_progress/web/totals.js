@@ -60,7 +60,7 @@ export class Totals {
     const size = sum(uploads.map(({ file }) => file.size));
     this.#section.hidden = this.#bars.size < 2 || !uploads.length;
     this.#section.querySelector("button").hidden = !this.busy;
-    this.#bar.label = `${count} files saved`;
+    this.#bar.setAttribute("label", `${count} files saved`);
     this.#bar.update({
       state: this.busy ? "running" : "done",
       received,
