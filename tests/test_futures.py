@@ -29,6 +29,12 @@ def test_what_the_source_raises_is_raised(source: Future[int]) -> None:
         mapped.result(0)
 
 
+def test_what_the_source_raises_can_be_replaced(source: Future[int]) -> None:
+    mapped = map_future(source, lambda number: number + 1, lambda error: len(str(error)))
+    source.set_exception(LookupError("gone"))
+    assert mapped.result(0) == len("gone") + 1
+
+
 def test_what_the_change_raises_is_raised(source: Future[int]) -> None:
     mapped = map_future(source, lambda number: number // 0)
     source.set_result(1)

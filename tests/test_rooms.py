@@ -20,6 +20,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {
         "core": [
             "__init__.py",
+            "fault_log.py",
             "framing.py",
             "futures.py",
             "identifier.py",
@@ -30,13 +31,14 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"fork": ["fork.py"]},
     {"stores": ["stores/*.py"]},
-    {"publisher": ["publisher.py"]},
+    {"publisher": ["publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},
     {"show": ["show/*.py"]},
     {"sock_diag": ["sock_diag.py"]},
     {"delivery": ["delivery.py"], "middleware": ["middleware.py"]},
     {"asgi": ["asgi.py"], "wsgi": ["wsgi.py"]},
     {"gateway limits": ["gateway/__init__.py", "gateway/limits.py"]},
+    {"gateway address": ["gateway/address.py"]},
     {"gateway http": ["gateway/http/*.py"]},
     {"gateway streams": ["gateway/streams/*.py"]},
     {"gateway state": ["gateway/state.py"]},
@@ -49,12 +51,18 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"gateway server": ["gateway/server/*.py"]},
     {"config": ["config/*.py"]},
-    {"doctor": ["doctor.py"]},
-    {"cli": ["cli.py"]},
+    {"doctor": ["doctor/*.py"]},
+    {"cli": ["cli/*.py"]},
 ]
 
 #: Files that do no I/O.
-PURE = [*FLOORS[0]["core"], "gateway/http/*.py", "show/formats.py", "show/question.py"]
+PURE = [
+    *FLOORS[0]["core"],
+    "gateway/address.py",
+    "gateway/http/*.py",
+    "show/formats.py",
+    "show/question.py",
+]
 
 #: The modules of the standard library, and others, that do I/O.
 IO = """

@@ -4,6 +4,8 @@ import logging
 import pytest
 
 from mod_progress.options import Options
+from mod_progress.publisher import Publisher
+from mod_progress.stores.contract import PublishResult
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State
@@ -137,3 +139,67 @@ def test_a_full_table_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     assert tracker.track("POST", b"X-Progress-ID=e", None, 0) is None
     said = "the table is full: 1 transfers are running, new ones go on untracked"
     assert caplog.messages == [said, said]  # once, and once more after there was room
+
+
+class FaultyStore(MemoryStore):
+    """A store with a defect: every use raises what no store should raise."""
+
+    def publish(self, *_: object) -> PublishResult:
+        raise ZeroDivisionError
+
+    def lookup(self, identifier: str) -> Snapshot:
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the publisher's thread out of it."""
+    monkeypatch.setattr(Publisher, "_start", lambda self: None)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_lookup_answers_whatever_the_store_raises(caplog: pytest.LogCaptureFixture) -> None:
+    tracker = Tracker(store=FaultyStore())
+    transfer = tracker.track("POST", QUERY, None, 10)
+    assert transfer is not None
+    for _ in range(3):
+        assert tracker.look("a") == Snapshot(State.RUNNING, request_size=10)
+        assert tracker.look("nobody's") is UNKNOWN
+    transfer.cut()
+    assert tracker.look("a") == Snapshot(State.ERROR, request_size=10)
+    transfer.end_published = True
+    assert tracker.look("a") == Snapshot(State.ERROR, request_size=10)
+    assert caplog.messages == ["the store cannot be asked: this process answers from its own table"]
+
+
+def test_a_lookup_answers_whatever_a_far_store_raises(caplog: pytest.LogCaptureFixture) -> None:
+    store = FarStore()
+    tracker = Tracker(store=store)
+    transfer = tracker.track("POST", QUERY, None, 10)
+    assert transfer is not None
+    transfer.cut()
+    transfer.end_published = True
+    for _ in range(3):
+        found = tracker.look("a")
+        store.asked.pop().set_exception(ZeroDivisionError())
+        assert not isinstance(found, Snapshot)
+        assert found.result(0) == transfer.snapshot()
+    assert caplog.messages == ["the store cannot be asked: this process answers from its own table"]
+    tracker.close()
+
+
+def test_a_request_is_tracked_though_publishing_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Publisher, "started", fail)
+    monkeypatch.setattr(Publisher, "ended", fail)
+    tracker = Tracker(store=MemoryStore())
+    for _ in range(3):
+        transfer = tracker.track("POST", QUERY, None, 0)
+        assert transfer is not None
+        transfer.delivered()
+        assert tracker.look("a") == Snapshot(State.DONE)
+    assert caplog.messages.count("a transfer is not published: other processes do not know it") == 1

@@ -7,12 +7,15 @@ is over. A lookup waits for no lock.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from mod_progress.transfer import UNKNOWN, Snapshot, Transfer
+
+logger = logging.getLogger("mod_progress")
 
 #: How many entries the table holds by default, running and finished.
 DEFAULT_CAPACITY = 100_000
@@ -125,7 +128,10 @@ class LookupTable:
                 self._finished[transfer.identifier] = transfer
             del self._running[transfer.identifier]
         if self.on_end is not None:
-            self.on_end(transfer)
+            try:
+                self.on_end(transfer)
+            except Exception:  # the request that ends must not fail for it
+                logger.exception("the end of a transfer is not published")
 
     def _sweep(self) -> None:
         """Drop a few expired entries."""

@@ -21,7 +21,7 @@ from mod_progress.options import Options
 from mod_progress.publisher import Publisher
 from mod_progress.stores.contract import Store
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
-from mod_progress.transfer import Snapshot, State, Transfer
+from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 logger = logging.getLogger("mod_progress")
 
@@ -46,6 +46,7 @@ class Tracker:
             self._publisher = Publisher(store, self.table)
             self.table.on_end = self._publisher.ended
         self._full = False
+        self._reported: set[str] = set()
         renew_after_fork(self.table)
 
     def track(
@@ -77,13 +78,19 @@ class Tracker:
         transfer = self.table.register(shared_form(identifier), request_size)
         if transfer is None:
             self._warn_that_it_is_full()
-        else:
-            self._full = False
-            if self._publisher is not None:
-                self._publisher.started(transfer)
-            if options.debug:
-                logger.debug("tracking %s %s", method, shorten(identifier))
+            return None
+        self._full = False
+        self._publish(transfer)
+        if options.debug:
+            logger.debug("tracking %s %s", method, shorten(identifier))
         return transfer
+
+    def _publish(self, transfer: Transfer) -> None:
+        if self._publisher is not None:
+            try:
+                self._publisher.started(transfer)
+            except Exception:  # the request that is tracked must not fail for it
+                self._report("a transfer is not published: other processes do not know it")
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return how far a transfer is, at once or as a future where the store is far away.
@@ -92,24 +99,40 @@ class Tracker:
         here the store is asked first, as another process may have taken the id over since. Where
         the store does not know it, this process answers.
         """
-        if self.store is None or self._publisher is None:
-            return self.table.lookup(identifier)
         transfer = self.table.find(identifier)
-        if transfer is not None and not transfer.end_published:
-            return self._publisher.shown(transfer)
-        found = self.store.lookup(identifier)
+        if self.store is None or self._publisher is None:
+            return UNKNOWN if transfer is None else transfer.snapshot()
+        try:
+            if transfer is not None and not transfer.end_published:
+                return self._publisher.shown(transfer)
+            found = self.store.lookup(identifier)
+        except Exception as error:
+            found = self.lookup_failed(error)
         if transfer is None:
             return found
-        if isinstance(found, Snapshot):
-            return transfer.snapshot() if found.state is State.UNKNOWN else found
         own = transfer.snapshot()
-        return map_future(found, lambda far: own if far.state is State.UNKNOWN else far)
+        if isinstance(found, Snapshot):
+            return own if found.state is State.UNKNOWN else found
+        return map_future(
+            found, lambda far: own if far.state is State.UNKNOWN else far, self.lookup_failed
+        )
+
+    def lookup_failed(self, error: Exception) -> Snapshot:
+        """Return what a lookup finds that raised ``error``, which no store should."""
+        self._report("the store cannot be asked: this process answers from its own table", error)
+        return UNKNOWN
 
     def close(self) -> None:
         """Publish the last ends, which takes a second at most, and close the store."""
         if self.store is not None and self._publisher is not None:
             self._publisher.close()
             self.store.close()
+
+    def _report(self, failure: str, error: Exception | bool = True) -> None:
+        """Log an exception, by default the current one, the first time that ``failure`` occurs."""
+        if failure not in self._reported:
+            self._reported.add(failure)
+            logger.error(failure, exc_info=error)
 
     def _warn_that_it_is_full(self) -> None:
         """Warn once, until there is room again, that requests go on untracked."""

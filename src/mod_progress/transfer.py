@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple
+
+logger = logging.getLogger("mod_progress")
 
 
 class State(StrEnum):
@@ -143,9 +146,16 @@ class Transfer:
             return self._last
         unacknowledged = self.unacknowledged
         if unacknowledged is not None and sample:
-            # The queue also holds heads and framing, so the difference may be too small for a
-            # moment, and negative at the start.
-            self._acknowledged = max(self._acknowledged, self.written - unacknowledged())
+            try:
+                lacking = unacknowledged()
+            except Exception:
+                # Whoever looks gets an answer all the same: the count of what was written stands.
+                logger.exception("what the client of a transfer has is not known any more")
+                self.unacknowledged = unacknowledged = None
+            else:
+                # The queue also holds heads and framing, so the difference may be too small for a
+                # moment, and negative at the start.
+                self._acknowledged = max(self._acknowledged, self.written - lacking)
         # Another thread may move the transfer on meanwhile. So the state is read before the
         # counters: the counters of a transfer that has ended do not change any more.
         state = self.state

@@ -57,6 +57,14 @@ def test_an_answer_from_far_away_is_a_future() -> None:
     assert found.result(1).body == b'{"state": "error", "status": 502}'
 
 
+def test_a_far_store_that_fails_knows_nothing() -> None:
+    store = FarStore()
+    found = answer_inquiry(INQUIRY, Tracker(store=store))
+    assert not isinstance(found, Answer)
+    store.asked[0].set_exception(ZeroDivisionError())
+    assert found.result(1).body == b'{"state": "unknown"}'
+
+
 def test_a_refusal_says_why_in_json() -> None:
     refusal = refuse(404, 'no "x"')
     assert refusal.status == 404

@@ -81,6 +81,32 @@ def test_a_question_for_an_unknown_format_is_refused() -> None:
     assert json.loads(found.body)["error"].startswith(reason)
 
 
+@pytest.mark.parametrize("name", ["jsonp", "legacy"])
+@pytest.mark.parametrize(
+    ("origins", "status"), [((), 200), ("*", 200), (PAGE, 403), (["null"], 403)]
+)
+def test_a_script_is_kept_from_pages_that_may_not_read(
+    name: str, origins: Any, status: int
+) -> None:
+    asked = question(QUERY + b"&format=" + name.encode(), referer=b"https://evil.example/")
+    found = answer_to(asked, allow_origins=origins)
+    assert found.status == status
+    if status == 403:
+        assert "allow_origins" in json.loads(found.body)["error"]
+        assert dict(found.fields)["Content-Type"] == "application/json"
+
+
+def test_a_script_of_the_default_format_is_kept_from_them_too() -> None:
+    found = answer_to(question(referer=b"https://evil.example/"), form="jsonp", allow_origins=PAGE)
+    assert found.status == 403
+
+
+def test_json_is_kept_from_them_by_their_browser() -> None:
+    found = answer_to(question(referer=b"https://evil.example/"), allow_origins=PAGE)
+    assert found.status == 200
+    assert "Access-Control-Allow-Origin" not in dict(found.fields)
+
+
 @pytest.mark.parametrize("query", [QUERY, b"", QUERY + b"&format=xml"])
 def test_every_answer_says_which_pages_may_read_it(query: bytes) -> None:
     fields = dict(answer_to(question(query, origin=PAGE.encode()), allow_origins=PAGE).fields)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mod_progress.stores.contract import Listing, Outcome, Store, Update
+from mod_progress.stores.contract import Listing, PublishResult, Store, Update
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
@@ -72,6 +72,17 @@ def test_what_nobody_published_is_unknown(open_store: Open) -> None:
 def test_another_process_reads_what_was_published(open_store: Open, snapshot: Snapshot) -> None:
     open_store().publish([update(snapshot=snapshot)])
     assert look(open_store(), "a") == snapshot
+
+
+def test_numbers_beyond_all_bounds_do_no_harm(open_store: Open) -> None:
+    """A client may claim any Content-Length, an app any status, and a configuration any ttl."""
+    store = open_store()
+    huge = Snapshot(State.RUNNING, 2**64, 0, 2**63, 2**70, 10**6)
+    store.publish([update("a", huge), update("b"), update("c", DONE, ttl=1e300)])
+    found = look_many(open_store(), "abc")
+    assert found[0].state is State.RUNNING
+    assert found[0].request_size in (2**63 - 1, 2**63)
+    assert found[1:] == [RUNNING, DONE]
 
 
 def test_every_id_that_is_valid_is_a_key(open_store: Open) -> None:
@@ -172,7 +183,7 @@ def test_to_publish_the_same_twice_is_harmless(open_store: Open) -> None:
 
 def test_an_entry_that_the_store_lost_is_written_anew(open_store: Open) -> None:
     store = open_store()
-    assert store.publish([update(first=False)]) == Outcome(
+    assert store.publish([update(first=False)]) == PublishResult(
         emptied=not isinstance(store, MemoryStore)
     )
     assert look(store, "a") == RUNNING

@@ -18,7 +18,7 @@ import pytest
 
 from mod_progress import publisher
 from mod_progress.stores.contract import Update
-from mod_progress.stores.redis import lookups as gather
+from mod_progress.stores.redis import lookups
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State, Transfer
@@ -156,7 +156,7 @@ def seen(tracker: Tracker, identifier: str) -> Snapshot:
 def test_a_fault_touches_no_transfer(
     fault: Fault, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in gather, publisher:
+    for module in lookups, publisher:
         monkeypatch.setattr(module, "RETRY", RETRY)
     tracker = Tracker(store=RedisStore(fault.url))
     runs = track(tracker, "runs")

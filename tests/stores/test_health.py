@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.stores.health import Health
 
 
@@ -32,3 +36,37 @@ def test_a_store_goes_once_and_is_back_once(
         if record.getMessage().startswith((went, "store redis://example: it is back"))
     ] == lines
     assert len(caplog.records) == len(lines)
+
+
+def test_each_kind_of_exception_is_logged_once_with_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faults = FaultLog()
+    for error in ValueError("first"), ValueError("second"), KeyError("third"):
+        faults.report("nothing is published", error)
+    faults.report("nothing is read", ValueError("fourth"))
+    raised = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [str(each) for each in raised] == ["first", "'third'", "fourth"]
+    assert caplog.records[0].getMessage() == "nothing is published; this is logged once"
+
+
+class _Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("the handler is broken")
+
+
+@pytest.fixture
+def _broken_log() -> Iterator[None]:
+    handler = _Failing()
+    logger = logging.getLogger("mod_progress")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+
+
+@pytest.mark.usefixtures("_broken_log")
+def test_a_broken_log_handler_breaks_nothing_else() -> None:
+    health = Health("redis://example")
+    health.failed("lookup", "no answer")
+    health.worked("lookup")
+    FaultLog().report("nothing is published", ValueError())

@@ -10,6 +10,7 @@ from mod_progress.gateway.actions.tracking import SetOptions
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Static
+from mod_progress.gateway.files.upload_directories import UploadDirectories
 from mod_progress.gateway.server.site import AccessLog, Site
 
 
@@ -20,6 +21,8 @@ class Draft:
     site: Site = field(default_factory=lambda: Site(action=ActionList(())))
     modules: set[str] = field(default_factory=set)
     access_log_form: str = "combined"
+    #: The directories of all `upload.store`, also of those that are read after a `static`.
+    uploads: UploadDirectories = field(default_factory=UploadDirectories)
     #: Options of which only actions know; they are set before all else.
     _defaults: list[Action] = field(default_factory=list)
     _backends: dict[str, HttpBackend] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class Draft:
         log = self.site.access_log
         if log is not None:
             log = AccessLog(log.path, self.access_log_form)
-        action = in_order((*self._defaults, action, Static()))
+        action = in_order((*self._defaults, action, Static(self.uploads)))
         return replace(self.site, action=action, access_log=log)
 
 

@@ -13,6 +13,8 @@ from mod_progress.config.directives import MODULES, Table
 from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError, nearest
 from mod_progress.config.evaluation import faults_at
+from mod_progress.gateway.address import AddressError, parse_listen_address
+from mod_progress.gateway.http.heads import TOKEN
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.listening import ListenError, tls_context
 from mod_progress.gateway.server.site import AccessLog, Listener, Tls
@@ -21,15 +23,14 @@ from mod_progress.stores import open_store
 
 SETUPS = Table[Callable[[Draft, Argument], None]]()
 
-_ADDRESS = re.compile(r"(\*|\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?").fullmatch
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PROTOCOL = re.compile(f"{_TOKEN}(?:/{_TOKEN})?").fullmatch
+#: A protocol's name, and perhaps its version (RFC 9110, section 7.8).
+_PROTOCOL = re.compile(TOKEN + b"(?:/" + TOKEN + b")?").fullmatch
 _HTTP, _HTTPS = 80, 443
 
 #: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.
 _ZERO_LIMITS = frozenset(
-    "body_size body_least_rate idle_time upstream_idle pipelined_size linger_time linger_size"
-    " drain_time".split()
+    "body_size body_least_rate idle_time tunnel_idle_time upstream_idle pipelined_size linger_time"
+    " linger_size drain_time".split()
 )
 
 #: Directives of the original that mean limits of ours.
@@ -67,13 +68,10 @@ def _listen_on(draft: Draft, argument: Argument, port: int, tls: Tls | None = No
 def _address(argument: Argument, port: int) -> str:
     """Return the address to listen on, with its port."""
     takes = 'an address such as "127.0.0.1:8080", "[::1]:80", "*:80" or "unix:/path"'
-    address = argument.string(takes)
-    if address.startswith("unix:/"):
-        return address
-    match = _ADDRESS(address)
-    if match is None or int(match[2] or 0) > 65535:
-        raise ConfigError(f"{argument.directive} takes {takes}, not '{address}'", argument.place)
-    return f"{match[1]}:{match[2] or port}"
+    try:
+        return str(parse_listen_address(argument.string(takes), port))
+    except AddressError as error:
+        raise ConfigError(f"{argument.directive}: {error}", argument.place) from None
 
 
 @SETUPS.add("openssl", "mod_openssl")
@@ -153,9 +151,10 @@ def _protocols(draft: Draft, argument: Argument) -> None:
     for item in argument.items():
         takes = 'names of protocols such as "websocket"'
         name = item.string(takes)
-        if _PROTOCOL(name) is None:
+        raw = name.encode("utf-8", "surrogateescape")
+        if _PROTOCOL(raw) is None:
             raise ConfigError(f"{item.directive} takes {takes}, not '{name}'", item.place)
-        protocols.add(name.lower().encode())
+        protocols.add(raw.lower())
     draft.site = replace(draft.site, tunnelled=frozenset(protocols))
 
 

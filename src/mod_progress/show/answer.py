@@ -30,6 +30,13 @@ def refuse(status: int, reason: str) -> Answer:
 #: The answer to a question without a valid id.
 NO_IDENTIFIER = refuse(400, f"{PARAMETER} is missing, or not {RULE}")
 
+#: The answer to a page of another origin that asks for a script; see `origins.Origins.let_run`.
+NOT_FOR_THIS_PAGE = refuse(
+    403,
+    "a page of another origin could read this format: it is for the pages of this origin and of"
+    " allow_origins; use the format json",
+)
+
 
 def present(inquiry: Inquiry, snapshot: Snapshot) -> Answer:
     """Return the answer that says how far a transfer is."""
@@ -41,4 +48,4 @@ def answer_inquiry(inquiry: Inquiry, tracker: Tracker) -> Answer | Future[Answer
     found = tracker.look(inquiry.identifier)
     if isinstance(found, Snapshot):
         return present(inquiry, found)
-    return map_future(found, lambda snapshot: present(inquiry, snapshot))
+    return map_future(found, lambda snapshot: present(inquiry, snapshot), tracker.lookup_failed)

@@ -64,6 +64,11 @@ class Format(NamedTuple):
     render: Callable[[Snapshot, bytes | None], bytes]
     fields: Fields
 
+    @property
+    def script(self) -> bool:
+        """Whether the answer is a script, which any page can load and so read."""
+        return self.content_type == _SCRIPT
+
 
 def _format(
     name: str, content_type: str, render: Callable[[Snapshot, bytes | None], bytes]
@@ -71,9 +76,11 @@ def _format(
     return Format(name, content_type, render, (("Content-Type", content_type), *COMMON_FIELDS))
 
 
+_SCRIPT = "application/javascript"
+
 JSON = _format("json", "application/json", render_json)
-JSONP = _format("jsonp", "application/javascript", render_jsonp)
-LEGACY = _format("legacy", "application/javascript", render_legacy)
+JSONP = _format("jsonp", _SCRIPT, render_jsonp)
+LEGACY = _format("legacy", _SCRIPT, render_legacy)
 
 #: The formats by name.
 FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY)}

@@ -1,8 +1,15 @@
-"""Which pages of other origins may read the answers (CORS, as the Fetch standard has it)."""
+"""Which pages of other origins may read the answers: the option ``allow_origins``.
+
+A browser gives the answer to a page of another origin only where the answer's fields allow it
+(CORS, in the Fetch standard). An answer that is a script is different: any page can load it, and so
+read it. So where the option names origins, such an answer is given only where the request shows
+that the page is of the same origin as the answer, or of one that is named.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 from mod_progress.identifier import PARAMETER
 from mod_progress.options import OptionError
@@ -18,6 +25,13 @@ _PREFLIGHT: Fields = (
     ("Access-Control-Allow-Headers", PARAMETER),
     ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
 )
+
+
+#: The origin of the page at the beginning of a Referer.
+_ORIGIN = re.compile(rb"([a-z][a-z0-9+.-]*://([^/?#]+))", re.IGNORECASE).match
+
+#: Values of Sec-Fetch-Site (Fetch Metadata) that a page of another origin cannot cause.
+_OWN_SITES = (b"same-origin", b"none")
 
 
 class Origins:
@@ -43,6 +57,19 @@ class Origins:
         if name is None or name not in self._allowed:
             return _VARY
         return (("Access-Control-Allow-Origin", name), *_VARY)
+
+    def let_run(self, field: Callable[[bytes], bytes | None]) -> bool:
+        """Whether an answer that is a script may be given to the page that asks for it.
+
+        ``field`` returns the value of a request header, by its name in lower case. A page can keep
+        its browser from sending a Referer, but cannot have it send another origin's.
+        """
+        if not self._allowed or "*" in self._allowed or field(b"sec-fetch-site") in _OWN_SITES:
+            return True
+        page = _ORIGIN(field(b"origin") or field(b"referer") or b"")
+        if page is None:
+            return False
+        return page[1].decode("latin-1") in self._allowed or page[2] == field(b"host")
 
     def preflight(self, origin: bytes | None) -> Fields:
         """Return the fields of the answer to a preflight from a page of ``origin``."""

@@ -8,7 +8,13 @@ from concurrent.futures import Future
 from mod_progress.futures import map_future
 from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
-from mod_progress.show.answer import NO_IDENTIFIER, Answer, answer_inquiry, refuse
+from mod_progress.show.answer import (
+    NO_IDENTIFIER,
+    NOT_FOR_THIS_PAGE,
+    Answer,
+    answer_inquiry,
+    refuse,
+)
 from mod_progress.show.formats import Format, find_format
 from mod_progress.show.origins import Origins
 from mod_progress.show.question import Question, inquire
@@ -16,6 +22,9 @@ from mod_progress.tracker import Tracker
 
 #: The query parameter that names the format of the answer.
 FORMAT_PARAMETER = "format"
+
+#: Bytes of the longest name of a format that is looked at.
+_MOST_NAME = 100
 
 
 class Responder:
@@ -54,12 +63,14 @@ class Responder:
             form = self._find_form(question)
         except OptionError as error:
             return refuse(400, str(error))
+        if form.script and not self._origins.let_run(question.field):
+            return NOT_FOR_THIS_PAGE
         inquiry = inquire(question, form)
         return NO_IDENTIFIER if inquiry is None else answer_inquiry(inquiry, self._tracker)
 
     def _find_form(self, question: Question) -> Format:
         named = find_parameter(question.query, FORMAT_PARAMETER)
-        return self._form if named is None else find_format(named.decode("latin-1"))
+        return self._form if named is None else find_format(named[:_MOST_NAME].decode("latin-1"))
 
 
 def _with_fields(answer: Answer, fields: tuple[tuple[str, str], ...]) -> Answer:

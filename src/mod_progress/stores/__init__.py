@@ -1,15 +1,17 @@
-"""The stores, by name: where every process finds the transfers of the others."""
+"""The stores, by name: through a store, every process finds the transfers of the others."""
 
 from __future__ import annotations
 
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import Store
 
+__all__ = ["open_store"]
+
 
 def open_store(spec: str) -> Store:
-    """Return the store that ``spec`` names; nothing is opened before its first use.
+    """Return the store that ``spec`` names. It opens nothing before its first use.
 
-    Raises `OptionError` where it names none, or the extra that it needs is not installed.
+    Raises `OptionError` if ``spec`` names no store, or needs an extra that is not installed.
     """
     scheme, _, rest = spec.partition(":")
     if spec == "memory":

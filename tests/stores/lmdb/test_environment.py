@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mod_progress.stores.contract import StoreError
-from mod_progress.stores.lmdb.environment import Environment, private_directory, shared
+from mod_progress.stores.lmdb.directory import private_directory
+from mod_progress.stores.lmdb.environment import Environment, shared
 from tests.stores.store_servers import eventually
 
 

@@ -214,10 +214,10 @@ def test_a_writer_that_is_stopped_is_waited_for_a_second_and_said_once(
 ) -> None:
     writer.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreBusy):
-        store.publish([update("b")], patience=0.0)
+        store.publish([update("b")], timeout=0.0)
     assert not caplog.records
     for _ in range(2):
-        with pytest.raises(StoreError, match="does not end its writing"):
+        with pytest.raises(StoreError, match="does not finish writing"):
             store.publish([update("b")])
     assert len(caplog.records) == 1
     writer.kill()
@@ -250,9 +250,8 @@ def test_the_slot_of_a_reader_that_died_is_freed(
     monkeypatch.setattr(environments, "CHECK", 0.0)
     store.publish([update("a")])
     command = [sys.executable, "-c", _READER]
-    with subprocess.Popen(
-        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reading\n"
         assert str(process.pid) in store._open().handle().readers()

@@ -8,8 +8,8 @@ import pytest
 
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health
-from mod_progress.stores.redis import lookups as gather
-from mod_progress.stores.redis.lookups import Gatherer
+from mod_progress.stores.redis import lookups
+from mod_progress.stores.redis.lookups import LookupBatcher
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.stores.store_servers import eventually
 
@@ -39,37 +39,39 @@ def far() -> Far:
 
 
 @pytest.fixture
-def gatherer(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatherer]:
-    monkeypatch.setattr(gather, "RETRY", 0.05)
-    gatherer = Gatherer(far.fetch, Health("far"))
-    yield gatherer
+def batcher(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[LookupBatcher]:
+    monkeypatch.setattr(lookups, "RETRY", 0.05)
+    batcher = LookupBatcher(far.fetch, Health("far"))
+    yield batcher
     far.open.set()
-    gatherer.close()
+    batcher.close()
 
 
-def future(gatherer: Gatherer, identifier: str) -> Future[Snapshot]:
-    found = gatherer.lookup(identifier)
+def future(batcher: LookupBatcher, identifier: str) -> Future[Snapshot]:
+    found = batcher.lookup(identifier)
     assert isinstance(found, Future)
     return found
 
 
-def test_what_is_asked_during_a_round_trip_makes_the_next_one(far: Far, gatherer: Gatherer) -> None:
+def test_what_is_asked_during_a_round_trip_makes_the_next_one(
+    far: Far, batcher: LookupBatcher
+) -> None:
     far.open.clear()
-    first = future(gatherer, "a")
+    first = future(batcher, "a")
     eventually(lambda: far.asked)
-    others = [future(gatherer, "b" * size) for size in range(2, 50)]
+    others = [future(batcher, "b" * size) for size in range(2, 50)]
     far.open.set()
     assert first.result(timeout=1).received == 1
     assert [other.result(timeout=1).received for other in others] == [*range(2, 50)]
     assert [len(asked) for asked in far.asked] == [1, 48]
 
 
-def test_lookups_of_one_and_of_many_share_a_round_trip(far: Far, gatherer: Gatherer) -> None:
+def test_lookups_of_one_and_of_many_share_a_round_trip(far: Far, batcher: LookupBatcher) -> None:
     far.open.clear()
-    first = future(gatherer, "a")
+    first = future(batcher, "a")
     eventually(lambda: far.asked)
-    found = [gatherer.lookup_many(each) for each in (["a", "bb"], [], ["ccc"])]
-    last = future(gatherer, "dddd")
+    found = [batcher.lookup_many(each) for each in (["a", "bb"], [], ["ccc"])]
+    last = future(batcher, "dddd")
     far.open.set()
     assert first.result(timeout=1).received == 1
     sizes = []
@@ -81,66 +83,66 @@ def test_lookups_of_one_and_of_many_share_a_round_trip(far: Far, gatherer: Gathe
     assert far.asked == [["a"], ["a", "bb", "ccc", "dddd"]]
 
 
-def test_one_question_may_fill_a_round_trip(far: Far, gatherer: Gatherer) -> None:
+def test_one_question_may_fill_a_round_trip(far: Far, batcher: LookupBatcher) -> None:
     far.open.clear()
-    first = future(gatherer, "a")
+    first = future(batcher, "a")
     eventually(lambda: far.asked)
-    many = [gatherer.lookup_many(["b"] * gather.BATCH) for _ in range(2)]
+    many = [batcher.lookup_many(["b"] * lookups.BATCH) for _ in range(2)]
     far.open.set()
     first.result(timeout=1)
     assert [len(each.result(timeout=1)) for each in many if isinstance(each, Future)] == [
-        gather.BATCH
+        lookups.BATCH
     ] * 2
-    assert [len(asked) for asked in far.asked] == [1, gather.BATCH, gather.BATCH]
+    assert [len(asked) for asked in far.asked] == [1, lookups.BATCH, lookups.BATCH]
 
 
 def test_many_are_unknown_at_once_after_a_failure_and_within_a_second_before_it(
-    far: Far, gatherer: Gatherer
+    far: Far, batcher: LookupBatcher
 ) -> None:
     far.open.clear()
-    found = gatherer.lookup_many(["a", "b"])
+    found = batcher.lookup_many(["a", "b"])
     assert isinstance(found, Future)
     assert found.result(timeout=1) == [UNKNOWN] * 2
-    assert gatherer.lookup_many(["a", "b", "c"]) == [UNKNOWN] * 3
+    assert batcher.lookup_many(["a", "b", "c"]) == [UNKNOWN] * 3
 
 
 def test_nobody_waits_longer_than_a_second(
-    far: Far, gatherer: Gatherer, caplog: pytest.LogCaptureFixture
+    far: Far, batcher: LookupBatcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     far.open.clear()
-    futures = [future(gatherer, "a") for _ in range(10)]
+    futures = [future(batcher, "a") for _ in range(10)]
     assert [each.result(timeout=1) for each in futures] == [UNKNOWN] * 10
-    assert gatherer.lookup("a") == UNKNOWN
+    assert batcher.lookup("a") == UNKNOWN
     assert len(caplog.records) == 1
     far.open.set()
     eventually(lambda: len(caplog.records) == 2)
-    assert future(gatherer, "a").result(timeout=1).received == 1
+    assert future(batcher, "a").result(timeout=1).received == 1
 
 
 def test_after_a_failure_it_tries_again_by_itself(
-    far: Far, gatherer: Gatherer, caplog: pytest.LogCaptureFixture
+    far: Far, batcher: LookupBatcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     far.there = False
-    assert future(gatherer, "a").result(timeout=1) == UNKNOWN
+    assert future(batcher, "a").result(timeout=1) == UNKNOWN
     eventually(lambda: len(far.asked) > 3)
-    assert gatherer.lookup("a") == UNKNOWN
+    assert batcher.lookup("a") == UNKNOWN
     assert len(caplog.records) == 1
     far.there = True
-    eventually(lambda: isinstance(gatherer.lookup("a"), Future))
+    eventually(lambda: isinstance(batcher.lookup("a"), Future))
     assert len(caplog.records) == 2
 
 
-def test_a_caller_cannot_cancel_what_others_wait_for(gatherer: Gatherer) -> None:
-    found = future(gatherer, "a")
+def test_a_caller_cannot_cancel_what_others_wait_for(batcher: LookupBatcher) -> None:
+    found = future(batcher, "a")
     assert not found.cancel()
     assert found.result(timeout=1).received == 1
 
 
 def test_a_close_ends_the_threads_and_the_next_lookup_starts_new_ones(
-    gatherer: Gatherer,
+    batcher: LookupBatcher,
 ) -> None:
     before = threading.active_count()
     for _ in range(3):
-        assert future(gatherer, "abc").result(timeout=1).received == 3
-        gatherer.close()
+        assert future(batcher, "abc").result(timeout=1).received == 3
+        batcher.close()
         eventually(lambda: threading.active_count() <= before)

@@ -19,7 +19,7 @@ def test_what_was_said_before_the_end_and_comes_after_it_changes_nothing(
     start = time.monotonic_ns()
     late = store._arguments(Update("a", start, RUNNING, 30.0, first=True), time.monotonic_ns())
     store.publish([Update("a", start, DONE, 30.0, first=True)])
-    assert store._server.call(_PUBLISH, [PREFIX + b"a"], [late]) == [(0, [0])]
+    assert store._client.run(_PUBLISH, [PREFIX + b"a"], [late]) == [(0, [0])]
     assert look(store, "a") == DONE
     store.close()
 

@@ -1,8 +1,9 @@
-"""The store of the processes of one machine: LMDB, in memory where the system has such a place.
+"""The store of the processes of one machine: LMDB, in memory if the system has such a place.
 
-One database holds the entries by id, and an index of them by time, so that what is over is found
-without a scan. The index is lazy: an entry is in it once, at a time when it may be over, and moves
-on when the sweep finds it alive. So a renewed lease costs one write, not three.
+One database holds the entries by id, and an index of them by time, which finds expired entries
+without a scan. The index is lazy: an entry is in it once, under a time at which it may have
+expired. When the sweep reaches that time and the entry is still alive, it moves to its present
+expiry. So renewing a lease costs one write, not three.
 """
 
 from __future__ import annotations
@@ -24,67 +25,76 @@ from mod_progress.options import OptionError
 from mod_progress.stores.contract import (
     CAPACITY,
     LEASE,
-    PATIENCE,
-    Outcome,
+    MAX_TTL,
+    WRITE_TIMEOUT,
+    PublishResult,
     StoreBusy,
     StoreError,
     Update,
     lapsed,
 )
 from mod_progress.stores.health import Health
-from mod_progress.stores.lmdb.environment import Environment, boot, private_directory, shared
+from mod_progress.stores.lmdb.directory import boot, private_directory
+from mod_progress.stores.lmdb.environment import Environment, shared
 from mod_progress.stores.record import decode, decode_state, encode
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
-#: What a key begins with: an entry's id, or an index entry's time and id.
+__all__ = ["LocalStore"]
+
+#: The first byte of a key: an entry's key goes on with its id, an index key with a time and an id.
 ENTRY = b"e"
 INDEX = b"t"
 
-#: An index key's time.
+#: The time in an index key.
 _TIME = struct.Struct(">Q")
 _ID_IN_INDEX = len(INDEX) + _TIME.size
 
-#: Names a transfer, by its start and its owner. The order of tokens is that of the starts.
+#: Identifies a transfer by its start and its owner. Tokens are in the order of the starts.
 _TOKEN = struct.Struct(">QQ")
 
-#: Stands between token and record: when a running entry lapses or a finished one is over, and the
-#: ttl. All times are nanoseconds of the machine's monotonic clock, the same in every process.
+#: Follows the token: the deadline, which is when a running entry lapses or a finished one expires,
+#: and the ttl. All times are nanoseconds of ``time.monotonic_ns``, which is the same in every
+#: process of the machine. The record comes last.
 _TIMES = struct.Struct(">QQ")
 _RECORD = _TOKEN.size + _TIMES.size
 
-#: How many index entries an update sweeps: more than the one it may add.
+#: How many index entries an update sweeps: more than the one that it may add.
 SWEEP = 2
 
-#: Bytes of the map an entry: the longest id in its two keys, pages half full, and as much again
-#: for the pages that readers hold while a batch is written.
+#: Bytes of the map for each entry: the longest id in its two keys, pages that are half full, and
+#: as much again for the pages that readers hold while a batch is written.
 BYTES_AN_ENTRY = 2048
 
-#: Bytes of the smallest map: a batch copies each page that it touches.
+#: Bytes of the smallest map: a batch copies each page that it changes.
 LEAST_MAP = 1 << 20
 
-#: Files of another layout have another name, so that two versions can run side by side.
-LAYOUT = "v1"
+#: The version of the layout. It is in the directory's name, so that two versions can run side by
+#: side.
+LAYOUT = "v2"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 
 _FAULTS = (lmdb.Error, OSError, StoreError)
 
-#: Faults that would stay. What is lost by starting over, its owners publish again.
+#: Faults that would stay. After starting over, each process publishes its entries again.
 _FATAL = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
 
 
 def default_name() -> str:
     """Return a name that the workers of one application share, and two applications do not.
 
-    It is made of the working directory and the Python environment, which workers have in common
-    however they were started. The user is in the directory's name.
+    It is made of the working directory and of ``sys.prefix``, which workers have in common however
+    they were started. The user is in the directory's name.
     """
     place = os.fsencode(Path.cwd()) + b"\0" + os.fsencode(sys.prefix)
     return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 class LocalStore:
-    """The entries of all processes of this user and machine that agree on ``name``."""
+    """The entries of all processes of this user and machine that use the same ``name``.
+
+    Raises `OptionError` if the name is not valid.
+    """
 
     near = True
 
@@ -108,35 +118,35 @@ class LocalStore:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Become another owner."""
+        """Take a new owner's name: the child's transfers are not the parent's."""
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
-        """Write a batch, when other processes let it."""
-        outcome = Outcome()
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
+        """Write a batch; wait up to ``timeout`` seconds for other processes that are writing."""
+        result = PublishResult()
         try:
-            with self._open().writing(patience) as transaction:
+            with self._open().writing(timeout) as transaction:
                 now = time.monotonic_ns()
                 self._sweep(transaction, now, SWEEP * (1 + len(batch)))
                 for update in batch:
-                    self._write(transaction, update, now, outcome)
+                    self._write(transaction, update, now, result)
         except _FAULTS as error:
-            if isinstance(error, StoreBusy) and patience < PATIENCE:
+            if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
             if isinstance(error, _FATAL):
                 self._open().start_over()
             self._health.failed("publish", _why(error))
             raise StoreError(_why(error)) from error
-        self._health.worked("publish", "lookup")  # where one can be written, it can be read
-        return outcome
+        self._health.worked("publish", "lookup")  # what can be written can be read
+        return result
 
     def lookup(self, identifier: str) -> Snapshot:
         """Return what is known of the id."""
         try:
             value = self._get_one(ENTRY + identifier.encode())
         except _FAULTS:
-            return self.lookup_many([identifier])[0]  # which tries again, and reports it
+            return self.lookup_many([identifier])[0]  # which tries again, and reports the fault
         self._health.worked("lookup")
         return UNKNOWN if value is None else _read(value, time.monotonic_ns())
 
@@ -156,10 +166,10 @@ class LocalStore:
         return [UNKNOWN if value is None else _read(value, now) for value in values]
 
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
-        """Return up to ``limit`` entries, running ones first; none where the store is away."""
+        """Return up to ``limit`` entries, running ones first; none if the store cannot be read."""
         try:
             return self._list(limit)
-        except _FAULTS:  # which the lookups and the publisher find, and say, for themselves
+        except _FAULTS:  # lookups and the publisher meet the fault too, and report it
             return []
 
     def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
@@ -179,7 +189,7 @@ class LocalStore:
         return [*running, *finished][:limit]
 
     def close(self) -> None:
-        """Let go of the handle, unless another store of this process has it too."""
+        """Close the files, unless another store of this process uses them too."""
         self._environment = None
 
     def _open(self) -> Environment:
@@ -193,7 +203,7 @@ class LocalStore:
         try:
             return transaction.get(key)
         finally:
-            transaction.abort()  # a third less than the context manager takes
+            transaction.abort()  # takes a third less time than the context manager
 
     def _get_all(self, keys: list[bytes]) -> list[bytes | None]:
         transaction = self._open().handle().begin()
@@ -203,7 +213,7 @@ class LocalStore:
             transaction.abort()
 
     def _write(
-        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, outcome: Outcome
+        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, result: PublishResult
     ) -> None:
         identifier, start, snapshot, ttl, first = update
         token = _TOKEN.pack(start, self._owner)
@@ -213,18 +223,21 @@ class LocalStore:
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
         value = token + times + encode(snapshot)
         stays = running or keep > 0
-        # In one step, since most first words find nothing; a later transfer's entry is put back.
+        # Written before the old value is checked, in one step, since most first updates find none.
+        # If the old value is that of a later transfer, it is put back.
         held = transaction.replace(key, value) if stays else transaction.pop(key)
-        if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
+        if held is not None and held[: _TOKEN.size] > token and _expiry(held) > now:
             transaction.put(key, held)
-            outcome.displaced.append(identifier)
+            result.displaced.append(identifier)
         elif held is None and stays:
-            transaction.put(_index(identifier.encode(), _over(value)), b"")
-            outcome.emptied |= not first
+            transaction.put(_index(identifier.encode(), _expiry(value)), b"")
+            result.emptied |= not first
 
     def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
-        """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as
-        long as there are too many, the finished ones; move the others to where they belong.
+        """Walk over ``steps`` entries of the index, from its oldest.
+
+        Expired entries are removed; so are finished ones while there are more than the capacity.
+        The others move to their present expiry.
         """
         surplus = transaction.stat()["entries"] // 2 - self._capacity
         cursor = transaction.cursor()
@@ -237,7 +250,7 @@ class LocalStore:
             value = transaction.get(ENTRY + identifier)
             if value is not None and _stays(value, now, surplus):
                 transaction.delete(position)
-                transaction.put(_index(identifier, _over(value)), b"")
+                transaction.put(_index(identifier, _expiry(value)), b"")
             else:
                 transaction.delete(position)
                 transaction.delete(ENTRY + identifier)
@@ -247,19 +260,19 @@ class LocalStore:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
+    return round(min(seconds, MAX_TTL) * 1e9)
 
 
-def _index(identifier: bytes, over: int) -> bytes:
-    return INDEX + _TIME.pack(over) + identifier
+def _index(identifier: bytes, expiry: int) -> bytes:
+    return INDEX + _TIME.pack(expiry) + identifier
 
 
 def _running(value: bytes) -> bool:
     return decode_state(value, _RECORD) is State.RUNNING
 
 
-def _over(value: bytes) -> int:
-    """Return from when on the entry is unknown."""
+def _expiry(value: bytes) -> int:
+    """Return the time from which on the entry reads as unknown."""
     deadline: int
     ttl: int
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
@@ -267,12 +280,12 @@ def _over(value: bytes) -> int:
 
 
 def _stays(value: bytes, now: int, surplus: int) -> bool:
-    return _over(value) > now and (surplus <= 0 or _running(value))
+    return _expiry(value) > now and (surplus <= 0 or _running(value))
 
 
 @lru_cache(1024)
 def _decode(value: bytes) -> tuple[int, int, Snapshot]:
-    """Return deadline, ttl and Snapshot; remembered, as who polls reads the same for a while."""
+    """Return deadline, ttl and snapshot. Cached: whoever polls reads the same value for a while."""
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
     return deadline, ttl, decode(value, _RECORD)
 

@@ -1,4 +1,4 @@
-"""Gather the lookups of one tick into one round trip, and answer each within a second."""
+"""Batch the lookups of all threads into one round trip, and answer each within a second."""
 
 from __future__ import annotations
 
@@ -17,41 +17,44 @@ from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health
 from mod_progress.transfer import UNKNOWN, Snapshot
 
+__all__ = ["LookupBatcher"]
+
 #: How many ids the lookups of one round trip may name together.
 BATCH = 2000
 
-#: Seconds after which a lookup is answered with `UNKNOWN`, whatever the server does: a name that
-#: does not resolve, an answer that trickles. The contract is one second.
+#: Seconds after which a lookup is answered with `UNKNOWN`, whatever the server does: its name may
+#: not resolve, or its answer may trickle in. The contract is one second.
 DEADLINE = 0.9
 
-#: Seconds from a failure to the next attempt, and which id that asks for. In between nobody waits.
+#: Seconds from a failure to the next attempt, and the id that the attempt looks up. Until it has
+#: succeeded, every lookup is `UNKNOWN` at once.
 RETRY = 1.0
 PROBE = "probe"
 
 _Result = TypeVar("_Result")
 
 
-class _Question(NamedTuple):
-    """The ids of one lookup, and what takes their snapshots."""
+class _Lookup(NamedTuple):
+    """The ids that a caller asked for, and the future that it waits for."""
 
     identifiers: Sequence[str]
     future: Future[Any]
-    #: Makes the future's result of the snapshots.
+    #: Makes the result of the future from the snapshots.
     result: Callable[[list[Snapshot]], Any]
 
-    def fulfil(self, snapshots: list[Snapshot]) -> None:
+    def answer(self, snapshots: list[Snapshot]) -> None:
         with suppress(InvalidStateError):  # the other thread may have been quicker
             self.future.set_result(self.result(snapshots))
 
     def give_up(self) -> None:
-        self.fulfil([UNKNOWN] * len(self.identifiers))
+        self.answer([UNKNOWN] * len(self.identifiers))
 
 
-class Gatherer:
+class LookupBatcher:
     """Answers lookups by ``fetch``, which returns a snapshot for each id or raises `StoreError`.
 
-    One thread fetches: what is asked while it waits for an answer makes the next round trip.
-    Another keeps the deadline.
+    One thread fetches; all lookups that come during one round trip share the next one. Another
+    thread answers those that reach their deadline.
     """
 
     def __init__(
@@ -63,20 +66,26 @@ class Gatherer:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Owe nothing, and have no threads."""
-        self._asked: SimpleQueue[_Question | None] = SimpleQueue()
-        self._promised: SimpleQueue[tuple[float, _Question] | None] = SimpleQueue()
+        """Start without lookups and threads: those of the parent are not here."""
+        self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
+        self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
+        """Return a future that is done within a second; `UNKNOWN` at once after a failure."""
         return self._ask((identifier,), itemgetter(0)) or UNKNOWN
 
     def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
         """Return a future of a snapshot for each id, as `lookup` does for one."""
         return self._ask(tuple(identifiers), list) or [UNKNOWN] * len(identifiers)
+
+    def close(self) -> None:
+        """End the threads once they have answered what is in the queues."""
+        self._lookups.put(None)
+        self._deadlines.put(None)
+        self.after_fork()
 
     def _ask(
         self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
@@ -85,76 +94,70 @@ class Gatherer:
             return None
         future: Future[_Result] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
-        question = _Question(identifiers, future, result)
-        self._promised.put((time.monotonic() + DEADLINE, question))
-        self._asked.put(question)
+        lookup = _Lookup(identifiers, future, result)
+        self._deadlines.put((time.monotonic() + DEADLINE, lookup))
+        self._lookups.put(lookup)
         return future
-
-    def close(self) -> None:
-        """Let the threads end, when nobody asks any more."""
-        self._asked.put(None)
-        self._promised.put(None)
-        self.after_fork()
 
     def _start(self) -> bool:
         with self._starting:
             if not self._started:
-                jobs = (self._answer, self._asked), (self._keep_promises, self._promised)
+                jobs = (self._answer, self._lookups), (self._keep_deadlines, self._deadlines)
                 try:
                     for job, queue in jobs:
                         threading.Thread(
                             target=job, args=(queue,), name="mod_progress lookups", daemon=True
                         ).start()
-                except RuntimeError:  # no more threads: the next lookup tries again
+                except RuntimeError:  # there can be no more threads: the next lookup tries again
                     return False
                 self._started = True
         return True
 
-    def _answer(self, asked: SimpleQueue[_Question | None]) -> None:
-        while (question := self._next(asked)) is not None:
-            batch = _batch(question, asked)
+    def _answer(self, lookups: SimpleQueue[_Lookup | None]) -> None:
+        while (lookup := self._next(lookups)) is not None:
+            batch = _batch(lookup, lookups)
             try:
-                found = self._fetch([each for question in batch for each in question.identifiers])
+                found = self._fetch([each for lookup in batch for each in lookup.identifiers])
             except StoreError as error:
                 self._failed(str(error))
-                for question in batch:
-                    question.give_up()
+                for lookup in batch:
+                    lookup.give_up()
             else:
                 self._away = False
                 self._health.worked("lookup")
                 snapshots = iter(found)
-                for question in batch:
-                    question.fulfil(list(islice(snapshots, len(question.identifiers))))
+                for lookup in batch:
+                    lookup.answer(list(islice(snapshots, len(lookup.identifiers))))
 
-    def _next(self, asked: SimpleQueue[_Question | None]) -> _Question | None:
+    def _next(self, lookups: SimpleQueue[_Lookup | None]) -> _Lookup | None:
         try:
-            return asked.get(timeout=RETRY if self._away else None)
+            return lookups.get(timeout=RETRY if self._away else None)
         except Empty:
-            return _Question((PROBE,), Future(), list)
+            return _Lookup((PROBE,), Future(), list)
 
-    def _keep_promises(self, promised: SimpleQueue[tuple[float, _Question] | None]) -> None:
-        while (promise := promised.get()) is not None:
-            deadline, question = promise
+    def _keep_deadlines(self, deadlines: SimpleQueue[tuple[float, _Lookup] | None]) -> None:
+        while (item := deadlines.get()) is not None:
+            deadline, lookup = item
             time.sleep(max(0.0, deadline - time.monotonic()))
-            if not question.future.done():
+            if not lookup.future.done():
                 self._failed(f"no answer within {DEADLINE} s")
-                question.give_up()
+                lookup.give_up()
 
     def _failed(self, why: str) -> None:
         self._away = True
         self._health.failed("lookup", why)
 
 
-def _batch(first: _Question, asked: SimpleQueue[_Question | None]) -> list[_Question]:
-    """Return the first question and what else was asked, up to `BATCH` ids."""
-    questions = [first]
+def _batch(first: _Lookup, lookups: SimpleQueue[_Lookup | None]) -> list[_Lookup]:
+    """Return the first lookup and those that wait behind it, up to `BATCH` ids."""
+    batch = [first]
     identifiers = len(first.identifiers)
     with suppress(Empty):
         while identifiers < BATCH:
-            question = asked.get_nowait()
-            if question is None:
-                asked.put(None)  # for the loop outside
+            lookup = lookups.get_nowait()
+            if lookup is None:
+                lookups.put(None)  # so that the loop of the caller ends too
                 break
-            questions.append(question)
-            identifiers += len(question.identifiers)
-    return questions
+            batch.append(lookup)
+            identifiers += len(lookup.identifiers)
+    return batch

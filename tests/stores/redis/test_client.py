@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mod_progress.stores.contract import Listing, StoreError, Update
-from mod_progress.stores.redis.server import Script, Server
+from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import Snapshot, State
 from tests.stores.store_servers import RedisServer, eventually, free_port, look
@@ -32,7 +31,7 @@ def works(url: str) -> bool:
 
 def test_a_unix_socket(redis_server: RedisServer) -> None:
     assert works(f"unix://{redis_server.socket}?db=2")
-    assert Server(f"unix://{redis_server.socket}?password=geheim").name == (
+    assert Client(f"unix://{redis_server.socket}?password=geheim").name == (
         f"unix://{redis_server.socket}"
     )
 
@@ -84,10 +83,6 @@ def test_tls(tls_redis: tuple[RedisServer, str]) -> None:
         RedisStore(url.partition("?")[0]).publish([Update("a", 1, RUNNING, 1.0, first=True)])
 
 
-def _has_joined(server: RedisServer) -> bool:
-    return "cluster_state:ok" in server.command("CLUSTER", "INFO")
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
     """Three servers that share the keys."""
@@ -105,8 +100,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
         check=True,
         capture_output=True,
     )
-    for server in servers:
-        eventually(partial(_has_joined, server))
+    eventually(lambda: all("state:ok" in each.command("CLUSTER", "INFO") for each in servers))
     yield servers
     for server in servers:
         server.kill()
@@ -154,11 +148,11 @@ def test_a_slot_that_moved_is_found(cluster: list[RedisServer]) -> None:
 
 
 def test_errors_hold_no_key(redis_server: RedisServer) -> None:
-    server = Server(redis_server.url)
+    client = Client(redis_server.url)
     with pytest.raises(StoreError) as caught:
-        server.call(Script("return redis.call('NONSENSE', KEYS[1])"), [b"the-key"])
+        client.run(Script("return redis.call('NONSENSE', KEYS[1])"), [b"the-key"])
     assert "the-key" not in str(caught.value)
-    server.close()
+    client.close()
 
 
 def test_scripts_are_loaded_again_where_the_server_forgot_them(redis_server: RedisServer) -> None:

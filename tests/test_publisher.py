@@ -4,14 +4,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from mod_progress import publisher as publishers
 from mod_progress.options import Options
-from mod_progress.publisher import CALM, RENEW, _Tracked
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
@@ -20,13 +18,19 @@ from tests.stores.store_servers import eventually
 Open = Callable[..., Tracker]
 
 
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stores of a test lie in its own directory."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def open_tracker() -> Iterator[Open]:
     """Opens a tracker; each is as another process has it, over one local store."""
     opened: list[Tracker] = []
 
-    def opens(**options: Any) -> Tracker:
-        tracker = Tracker(Options(**options), LocalStore("publisher"))
+    def opens(ttl: float = 30.0) -> Tracker:
+        tracker = Tracker(Options(ttl=ttl), LocalStore("publisher"))
         opened.append(tracker)
         return tracker
 
@@ -41,16 +45,15 @@ def track(tracker: Tracker, identifier: str = "a", size: int | None = 1000) -> T
     return transfer
 
 
-def state_of(tracker: Tracker, identifier: str) -> State:
+def look(tracker: Tracker, identifier: str) -> Snapshot:
     found = tracker.look(identifier)
     assert isinstance(found, Snapshot)
-    return found.state
+    return found
 
 
 def sees(tracker: Tracker, identifier: str = "a", **members: object) -> Callable[[], bool]:
     def matches() -> bool:
-        found = tracker.look(identifier)
-        assert isinstance(found, Snapshot)
+        found = look(tracker, identifier)
         return all(getattr(found, name) == value for name, value in members.items())
 
     return matches
@@ -98,7 +101,7 @@ def test_the_end_is_never_followed_by_a_running_answer(open_tracker: Open) -> No
             eventually(sees(tracker, identifier, state=State.RUNNING))
         transfer.delivered()
         eventually(sees(tracker, identifier, state=State.DONE))
-        assert {state_of(tracker, identifier) for _ in range(200)} == {State.DONE}
+        assert {look(tracker, identifier).state for _ in range(200)} == {State.DONE}
 
 
 def test_a_later_transfer_elsewhere_takes_the_id_over(open_tracker: Open) -> None:
@@ -123,7 +126,7 @@ def test_one_that_finished_here_may_be_taken_over_elsewhere(open_tracker: Open) 
     """A client tries again with the same id, and reaches another worker."""
     first, second = open_tracker(), open_tracker()
     track(first).cut()
-    assert state_of(first, "a") is State.ERROR
+    assert look(first, "a").state is State.ERROR
     track(second).received = 500
     eventually(sees(first, state=State.RUNNING, received=500))
 
@@ -143,7 +146,7 @@ def test_an_id_used_again_in_this_process_is_the_newer_one_elsewhere(open_tracke
 def test_the_thread_comes_with_the_first_transfer_and_goes_after_the_last(
     open_tracker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishers, "LINGER", 0.05)
+    monkeypatch.setattr(publishers, "IDLE", 0.05)
     others = publisher_threads()
     tracker, other = open_tracker(), open_tracker()
     assert publisher_threads() == others
@@ -160,8 +163,8 @@ def test_many_short_transfers_of_many_threads_all_arrive(
     open_tracker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread goes and comes between them."""
-    monkeypatch.setattr(publishers, "LINGER", 0.0)
-    monkeypatch.setattr(publishers, "GATHER", 0.0)
+    monkeypatch.setattr(publishers, "IDLE", 0.0)
+    monkeypatch.setattr(publishers, "COLLECT", 0.0)
     tracker, other = open_tracker(), open_tracker()
 
     def work(worker: int) -> None:
@@ -215,58 +218,27 @@ def test_what_the_store_lost_is_published_again(open_tracker: Open) -> None:
     eventually(sees(other, state=State.RUNNING, received=5))
 
 
-@pytest.mark.parametrize(
-    ("age", "moved", "calm", "due"),
-    [
-        (0.0, 0, 0.0, False),
-        (0.0, 1, 0.0, True),
-        (0.2, 4, CALM, False),
-        (0.2, 5, CALM, True),
-        (CALM, 0, CALM, False),
-        (CALM, 1, CALM, True),
-        (RENEW, 0, CALM, True),
-        (RENEW, 0, 0.0, True),
-    ],
-)
-def test_what_is_due(age: float, moved: int, calm: float, due: bool) -> None:
-    transfer = Transfer("a", 1000)
-    transfer.received = 100
-    tracked = _Tracked(transfer, 1)
-    tracked.was_told(transfer.snapshot(), 50.0)
-    transfer.received += moved
-    assert tracked.changed(50.0 + age, calm) == (transfer.snapshot() if due else None)
-
-
-def test_of_an_unknown_size_each_change_is_due() -> None:
-    transfer = Transfer("a", None)
-    tracked = _Tracked(transfer, 1)
-    tracked.was_told(transfer.snapshot(), 50.0)
-    assert tracked.changed(50.1, CALM) is None
-    transfer.received = 1
-    assert tracked.changed(50.1, CALM) == transfer.snapshot()
-
-
 def test_without_a_store_nothing_runs() -> None:
     before = threading.active_count()
     tracker = Tracker()
     track(tracker).delivered()
-    assert state_of(tracker, "a") is State.DONE
-    assert tracker.look("b") is UNKNOWN
+    assert look(tracker, "a").state is State.DONE
+    assert look(tracker, "b") is UNKNOWN
     assert threading.active_count() == before
     tracker.close()
 
 
 def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker: Open) -> None:
     mine, other = open_tracker(), open_tracker()
+    publisher = mine._publisher
+    assert publisher is not None
     for number in range(5):
         transfer = track(mine, f"id{number}")
         assert sees(mine, f"id{number}", state=State.RUNNING)()
         transfer.received = 7
-        eventually(sees(other, f"id{number}", received=7), seconds=publishers.LINGER / 2)
+        eventually(sees(other, f"id{number}", received=7), seconds=publishers.IDLE / 2)
         transfer.delivered()
-        publisher = mine._publisher
-        assert publisher is not None
-        eventually(partial(lambda each: not each._running, publisher))
+        eventually(lambda: not publisher._publications.running)
 
 
 IMPORT = """

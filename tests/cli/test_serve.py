@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.cli.running import COMMAND, assert_one_line, run
+
+
+def test_all_errors_of_a_configuration_are_told(tmp_path: Path) -> None:
+    text = 'setup { module_load "mod_progress"; }\nprogress.trak;\nprogress.show "xml";\n'
+    (tmp_path / "site.conf").write_text(text)
+    done = run("serve", "site.conf", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "site.conf:2:1: " in done.stderr
+    assert "site.conf:3:15: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("--workers x", 2, "--workers: 'x' is not a whole number, 1 or more"),
+        ("--proxy nonsense", 2, "--proxy 'nonsense' is neither host:port nor unix:/path"),
+        ("--proxy a:1 --store b", 2, "--proxy and --store exclude each other"),
+        ("--track x", 2, "--track x: a path starts with /"),
+        ("--show x", 2, "--show x: a path starts with /"),
+        ("a.conf --proxy a:1", 2, "--show are for use without a configuration file"),
+        ("--ttl -1", 2, "--ttl: '-1' is not a number of seconds, 0 or more"),
+        ("--methods post", 2, "--methods: 'post' is not an HTTP method; did you mean 'POST'"),
+        ("--tls-key x", 2, "--tls-key needs --tls-cert"),
+        ("--tls-cert /nowhere", 1, "cannot use the certificate /nowhere"),
+        ("--listen nonsense", 1, "cannot listen on nonsense"),
+        ("--listen 192.0.2.1:80", 1, "cannot listen on 192.0.2.1:80"),
+        ("--listen unix:/nowhere/s", 1, "cannot listen on unix:/nowhere/s"),
+        ("--store-url ftp://x", 1, "store: 'ftp://x' is not memory, local"),
+        ("/nowhere/site.conf", 1, "cannot read /nowhere/site.conf"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(
+    arguments: str, code: int, said: str, tmp_path: Path
+) -> None:
+    assert_one_line(run("serve", *arguments.split(), cwd=tmp_path), code, said)
+
+
+def test_options_of_the_command_line_are_laid_over_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "site.conf").write_text(
+        'setup { module_load "mod_progress"; progress.ttl 5; progress.methods ("PUT"); }'
+        "progress.track; respond 200;"
+    )
+    command = [COMMAND, "serve", "site.conf", "--listen", "127.0.0.1:0"]
+    options = ["--methods", "GET", "--methods", "POST", "--ttl", "60", "--debug"]
+    with subprocess.Popen(
+        [*command, *options],
+        cwd=tmp_path,
+        env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            with urlopen(Request(url, method="DELETE", headers={"X-Progress-ID": "a"})) as answer:
+                assert answer.status == 200
+        finally:
+            process.terminate()
+        said = process.communicate(timeout=30)[1]
+    assert "not tracked: the method is DELETE, tracked: GET, POST" in said
+
+
+def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        done = run("serve", "--listen", address, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"mod-progress: cannot listen on {address}: Address already in use\n"
