@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,11 @@ class Playground(ThreadingHTTPServer):
         self.gate = threading.Event()
         #: Answers GET /progress, where the playground is its own show.
         self.show: Callable[[BaseHTTPRequestHandler], None] | None = None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of pages that have left."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

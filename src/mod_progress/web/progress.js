@@ -4,8 +4,8 @@
  *     <script type="module" src="/progress.js"></script>
  *     <form data-progress method="post" enctype="multipart/form-data">…</form>
  *
- * A snapshot is the server's JSON. Two states are words of this script: "unreachable" (it gets no
- * answer, and asks again) and "cancelled". Times are in milliseconds where nothing else is said.
+ * A snapshot is the server's JSON, or has a state of this script: "cancelled", or "unreachable"
+ * while the server does not answer. Times are in milliseconds.
  */
 
 /** Between two questions: while numbers move, while the page is hidden, and at most. */
@@ -13,7 +13,7 @@ const PACE = 250;
 const HIDDEN_PACE = 2000;
 const LONGEST_PACE = 4000;
 
-/** For an answer, and for that to a long poll, which waits 20 seconds for news. */
+/** For an answer, and for one to a long poll, which waits 20 seconds for news. */
 const PATIENCE = 10_000;
 const LONG_PATIENCE = 30_000;
 
@@ -21,13 +21,16 @@ const LONG_PATIENCE = 30_000;
 const SILENCE = 5000;
 const RETRY_STREAM = 60_000;
 
-/** Without a new byte, until a transfer is called stalled. */
+/** What a server takes. Any others are polled. */
+const IDS_PER_STREAM = 100;
+
+/** Without a new byte, until a transfer is stalled. */
 const STALLED = 5000;
 
-/** Until the id of a form or link is forgotten that the server never heard of. */
+/** Until an id is forgotten that a form or link has and the server does not know. */
 const FORGOTTEN = 60_000;
 
-/** Return a new id. Who knows what `progress-sharing.js` makes of it may only look. */
+/** Return a new id. What `progress-sharing.js` makes of it lets others look, and no more. */
 export function freshIdentifier() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `own~${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
@@ -51,17 +54,16 @@ function sleep(milliseconds, signal) {
   });
 }
 
-/**
- * Return a snapshot and its ETag. With the ETag of the last one it is a long poll: `signal` ends it,
- * and null stands for a snapshot that has not changed.
- */
-export async function ask(url, etag, signal) {
-  const limit = AbortSignal.timeout(etag ? LONG_PATIENCE : PATIENCE);
+/** Return a snapshot (null: still that of `etag`) and its ETag. `signal` ends a long poll. */
+export async function ask(url, signal, etag) {
+  const limit = AbortSignal.timeout(signal ? LONG_PATIENCE : PATIENCE);
+  const headers = signal ? { Prefer: "wait=20" } : {};
+  if (etag) headers["If-None-Match"] = etag;
   try {
     const response = await fetch(url, {
       cache: "no-store",
-      headers: etag ? { Prefer: "wait=20", "If-None-Match": etag } : {},
-      signal: etag ? AbortSignal.any([limit, signal]) : limit,
+      headers,
+      signal: signal ? AbortSignal.any([limit, signal]) : limit,
     });
     if (response.status === 304) return [null, etag];
     if (response.ok) return [await response.json(), response.headers.get("ETag")];
@@ -96,6 +98,7 @@ export class Channel {
   #interrupt = new AbortController();
   #stream = null;
   #streamed = [];
+  #live = false;
   #streamSince = 0;
   #noStreamUntil = 0;
 
@@ -108,7 +111,7 @@ export class Channel {
   #add(identifier, listener) {
     let watched = this.#watched.get(identifier);
     if (!watched) {
-      watched = { listeners: new Set(), seen: false, asked: false, pushed: false };
+      watched = { listeners: new Set() };
       this.#watched.set(identifier, watched);
       this.#refresh();
     } else if (watched.last) {
@@ -117,10 +120,15 @@ export class Channel {
     watched.listeners.add(listener);
     return () => {
       watched.listeners.delete(listener);
-      if (watched.listeners.size || this.#watched.get(identifier) !== watched) return;
-      this.#watched.delete(identifier);
-      this.#refresh();
+      if (!watched.listeners.size) this.#end(identifier, watched);
     };
+  }
+
+  #end(identifier, watched) {
+    if (this.#watched.get(identifier) !== watched) return;
+    this.#watched.delete(identifier);
+    this.#streamed = this.#streamed.filter((each) => each !== identifier);
+    if (!this.#watched.size) this.#refresh();
   }
 
   #refresh() {
@@ -133,11 +141,11 @@ export class Channel {
     while (this.#watched.size) {
       this.#openStream();
       this.#interrupt = new AbortController();
-      const polled = [...this.#watched].filter(([, { pushed }]) => !pushed);
+      const polled = [...this.#watched].filter(([identifier]) => !this.#tells(identifier));
       for (const [identifier, watched] of polled) await this.#poll(identifier, watched);
       const moves = polled.some(([, { last }]) => last?.state === "running");
       this.#pace = moves ? PACE : Math.min(2 * this.#pace, LONGEST_PACE);
-      const pause = document.hidden ? Math.max(this.#pace, HIDDEN_PACE) : this.#pace;
+      const pause = document.hidden ? HIDDEN_PACE : this.#pace;
       await sleep(polled.length ? pause : Infinity, this.#interrupt.signal);
     }
     Channel.#channels.delete(this.#address);
@@ -146,16 +154,21 @@ export class Channel {
   async #poll(identifier, watched) {
     // A long poll takes a connection too: only one, and only in place of a stream.
     const long = this.#noStream() && this.#watched.size === 1;
-    const { signal } = this.#interrupt;
+    const signal = long ? this.#interrupt.signal : null;
     const url = withIdentifier(this.#address, identifier);
-    const [snapshot, etag] = await ask(url, long && watched.etag, signal);
-    if (watched.pushed || (long && signal.aborted)) return;
-    Object.assign(watched, { etag, asked: true });
+    const [snapshot, etag] = await ask(url, signal, long && watched.etag);
+    // The stream may know something newer by now.
+    if (this.#tells(identifier) || signal?.aborted) return;
+    watched.etag = etag;
     if (snapshot) this.#tell(identifier, watched, snapshot);
     const silent = performance.now() - this.#streamSince > SILENCE;
     if (silent && snapshot?.state === "running" && this.#streamed.includes(identifier)) {
       this.#endStream(RETRY_STREAM);
     }
+  }
+
+  #tells(identifier) {
+    return this.#live && this.#streamed.includes(identifier);
   }
 
   #noStream() {
@@ -164,42 +177,42 @@ export class Channel {
 
   /** Open a stream where none has all ids. What ends within its first PACE needs none. */
   #openStream() {
-    const asked = [...this.#watched].filter(([, watched]) => watched.asked);
-    const identifiers = asked.map(([identifier]) => identifier);
+    const asked = [...this.#watched].filter(([, { last }]) => last);
+    const identifiers = asked.map(([identifier]) => identifier).slice(0, IDS_PER_STREAM);
     if (document.hidden || this.#noStream()) return;
     if (identifiers.every((each) => this.#streamed.includes(each))) return;
     this.#endStream();
     this.#streamed = identifiers;
-    this.#streamSince = performance.now();
     const url = withIdentifier(this.#address, ...identifiers);
-    this.#stream = new EventSource(`${url}&format=events`);
-    this.#stream.onmessage = ({ data }) => {
+    const stream = new EventSource(`${url}&format=events`);
+    this.#stream = stream;
+    let proven = false;
+    stream.onmessage = ({ data }) => {
       const { id = identifiers[0], ...snapshot } = JSON.parse(data);
       const watched = this.#watched.get(id);
-      if (!watched) return;
-      watched.pushed = true;
-      this.#tell(id, watched, snapshot);
+      this.#live = proven = true;
+      if (watched) this.#tell(id, watched, snapshot);
     };
-    this.#stream.onerror = ({ target }) => {
-      // The browser opens it again, unless the server has refused it or has told all.
-      if (target !== this.#stream) return;
-      const wanted = this.#streamed.some((each) => this.#watched.has(each));
-      if (target.readyState !== EventSource.CLOSED) this.#pollAgain();
-      else this.#endStream(wanted ? RETRY_STREAM : 0);
+    // One that comes back tells what has changed, which may be nothing.
+    stream.onopen = () => (this.#live = proven);
+    stream.onerror = () => {
+      const pause = this.#streamed.length ? RETRY_STREAM : 0;
+      if (stream.readyState === EventSource.CLOSED) this.#endStream(pause);
+      else this.#distrust();
     };
   }
 
   #endStream(pause = 0) {
     this.#stream?.close();
-    this.#stream = null;
     this.#streamed = [];
     this.#noStreamUntil = performance.now() + pause;
-    this.#pollAgain();
+    this.#distrust();
   }
 
-  #pollAgain() {
+  /** Poll, until a stream tells something. */
+  #distrust() {
+    this.#live = false;
     this.#streamSince = performance.now();
-    for (const watched of this.#watched.values()) watched.pushed = false;
     this.#interrupt.abort();
   }
 
@@ -208,8 +221,7 @@ export class Channel {
     const over = state === "done" || state === "error" || (state === "unknown" && watched.seen);
     watched.seen ||= state === "running";
     watched.last = snapshot;
-    if (over && this.#watched.get(identifier) === watched) this.#watched.delete(identifier);
-    if (!this.#watched.size) this.#refresh();
+    if (over) this.#end(identifier, watched);
     for (const listener of [...watched.listeners]) listener(snapshot, over);
   }
 }
@@ -252,7 +264,6 @@ export class Estimate {
 
 /** What people see of a transfer: made of its snapshots and of the time that passes. */
 export class Meter {
-  /** @type {"waiting"|"uploading"|"downloading"|"processing"|"done"|"failed"|"stalled"} */
   state = "waiting";
   /** The last one that told something. */
   snapshot = { state: "unknown" };
@@ -280,9 +291,9 @@ export class Meter {
     this.#unreachableSince = state === "unreachable" ? (this.#unreachableSince ?? now) : null;
     if (state !== "unreachable") this.snapshot = snapshot;
     if (state === "running" || state === "done") this.#count(snapshot, now);
-    if (state === "done") this.#phase = "done";
-    if (state === "error" || state === "cancelled") this.#phase = "failed";
-    if (state === "unknown" && this.#phase !== "waiting") this.#phase = "failed";
+    if (state === "done") this.#phase = state;
+    const forgotten = state === "unknown" && this.#phase !== "waiting";
+    if (forgotten || state === "error" || state === "cancelled") this.#phase = "failed";
     this.tick(now);
   }
 
@@ -304,7 +315,7 @@ export class Meter {
 
   /** See what the time changes. */
   tick(now = performance.now()) {
-    const moving = this.#phase === "uploading" || this.#phase === "downloading";
+    const moving = this.#phase.endsWith("loading");
     const since = moving ? this.#moved : this.#unreachableSince;
     const known = this.#phase !== "waiting" && !this.over;
     const stalled = known && since !== null && now - since >= STALLED;
@@ -330,7 +341,6 @@ const DICTIONARIES = {
     cancelled: "Cancelled",
     of: "{0} of {1}",
     left: "{0} left",
-    working: "The server is at work",
     refused: "The server refused it (status {0})",
     cut: "The transfer was cut off",
     over: "It ended; how is no longer known",
@@ -376,7 +386,8 @@ export function size(bytes, language = "en", per = "") {
 /** Return "4 min 20 sec", as `language` writes it; at least one second. */
 export function duration(seconds, language = "en") {
   const whole = Math.max(1, Math.round(seconds));
-  const parts = { hour: whole / 3600, minute: (whole / 60) % 60, second: whole < 600 && whole % 60 };
+  const rest = whole < 600 ? whole % 60 : 0;
+  const parts = { hour: whole / 3600, minute: (whole / 60) % 60, second: rest };
   const texts = Object.entries(parts)
     .filter(([, amount]) => amount >= 1)
     .map(([unit, amount]) => number(Math.floor(amount), language, { style: "unit", unit }));
@@ -394,7 +405,7 @@ STYLE.replaceSync(`
   :host([hidden]) { display: none; }
   :host([state="failed"]) { --_fill: var(--progress-failed-color, light-dark(#b3261e, #ff9d94)); }
   [part="head"] { display: flex; justify-content: space-between; gap: 1em; }
-  [part="label"] { min-inline-size: 0; overflow-wrap: anywhere; }
+  [part="label"] { overflow-wrap: anywhere; }
   [part="status"], [part="detail"] { display: block; font-variant-numeric: tabular-nums; }
   [part="detail"] { font-size: smaller; min-block-size: 1lh; overflow-wrap: anywhere; }
   progress {
@@ -427,13 +438,7 @@ function element(name, attributes, ...children) {
   return made;
 }
 
-/**
- * The bar of a transfer.
- *
- * Attributes: `for-id`; `show`, the URL that answers; `label`, the name; `quiet`, which keeps it from
- * speaking to screen readers. It sets `state` and `value` itself. Events: `progress`, then `done` or
- * `failed`, with a Meter as `detail`. Slots: `status` and `detail`, for other words.
- */
+/** The bar of a transfer. docs/browser.md has its attributes, events, slots and parts. */
 export class TransferProgress extends HTMLElement {
   static observedAttributes = ["for-id", "show", "label"];
 
@@ -535,7 +540,7 @@ export class TransferProgress extends HTMLElement {
   #headline() {
     const { state, value, snapshot, amount, total } = this.#meter;
     if (snapshot.state === "cancelled") return this.#word("cancelled");
-    if (value === null || !["uploading", "downloading"].includes(state)) return this.#word(state);
+    if (value === null || !state.endsWith("loading")) return this.#word(state);
     // Rounded down, as 100% is for what is all there.
     const percent = Math.floor((100 * amount) / total);
     return number(percent / 100, this.#language, { style: "percent" });
@@ -552,7 +557,6 @@ export class TransferProgress extends HTMLElement {
     if (state === "waiting") return [];
     const texts = [size(amount, language)];
     if (amount < total) texts[0] = this.#word("of", texts[0], size(total, language));
-    if (state === "processing") texts.push(this.#word("working"));
     if (rate !== null) texts.push(size(rate, language, "second"));
     if (secondsLeft !== null) texts.push(this.#word("left", duration(secondsLeft, language)));
     return texts;
@@ -569,7 +573,7 @@ export class TransferProgress extends HTMLElement {
   }
 }
 
-/** Return the bar in a form or behind another element, a new one if needed. */
+/** In a form, or behind another element. */
 function barOf(owner) {
   const form = owner.localName === "form";
   const found = form ? owner.querySelector("transfer-progress") : owner.nextElementSibling;
@@ -587,7 +591,7 @@ function filesOf(owner) {
   return others.length ? `${first} +${others.length}` : first ?? "";
 }
 
-/** Return a new id for what `owner` sends. Its bar is there once the server knows the id. */
+/** Return a new id for what `owner` sends. Its bar appears once the server knows it. */
 export function begin(owner, label = filesOf(owner)) {
   const identifier = freshIdentifier();
   const bar = barOf(owner);
