@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from mod_progress.asgi_answers import Message as Message
+from mod_progress.asgi_answers import Receive as Receive
+from mod_progress.asgi_answers import Send as Send
+from mod_progress.asgi_answers import respond, server_is_ending
 from mod_progress.delivery import follow_transfer
 from mod_progress.framing import BODILESS, parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import TRACKED, BaseMiddleware
-from mod_progress.show.answer import Answer
 from mod_progress.show.question import Question
+from mod_progress.show.ticker import Ticker
 from mod_progress.transfer import Transfer
 
 __all__ = ["ProgressMiddleware"]
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -33,13 +32,16 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     the ``root_path`` that it is mounted at.
     """
 
+    def _make_ticker(self) -> Ticker:
+        return Ticker(self._tracker, server_is_ending)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what a server calls an application for: one request, or the lifespan."""
         # Every request comes by here. So it is one function, with the cheapest tests first.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif scope["path"].endswith(self._show) and self._asks(scope["method"], _path(scope)):
-            await self._answer(scope, send)
+            await self._answer(scope, receive, send)
         elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
@@ -63,13 +65,10 @@ class ProgressMiddleware(BaseMiddleware[Application]):
             size = 0
         return self._tracker.track(scope["method"], query, identifier, size)
 
-    async def _answer(self, scope: Scope, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
-        answer = self._responder.answer(question)
-        if isinstance(answer, Future):
-            answer = await _wait(answer)
-        await _respond(answer, question.method, send)
+        await respond(self._responder.answer(question), question.method, receive, send)
 
 
 class _Exchange:
@@ -206,23 +205,3 @@ _PARTS: dict[str, tuple[Callable[[Message], int], str]] = {
     "http.response.zerocopysend": (_count_zero_copy, "more_body"),
     "http.response.trailers": (lambda message: 0, "more_trailers"),
 }
-
-
-async def _wait(answer: Future[Answer]) -> Answer:
-    """Wait for a store that is far away, on asyncio or on trio."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        waited: Answer = await trio.to_thread.run_sync(answer.result, abandon_on_cancel=True)
-        return waited
-    import asyncio  # it is slow to import, and a server that runs on it has imported it already
-
-    return await asyncio.wrap_future(answer)
-
-
-async def _respond(answer: Answer, method: str, send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in answer.fields]
-    if answer.status not in BODILESS:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    body = b"" if method == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from mod_progress.options import OptionError, Options
 from mod_progress.show.responder import Responder
+from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import Store
 from mod_progress.tracker import Tracker, logger
@@ -61,8 +62,12 @@ class BaseMiddleware(Generic[App]):
         self._selector = _check_track(track)
         self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
         self._tracker = Tracker(self._options, _open(store))
-        self._responder = Responder(self._tracker, format, allow_origins)
+        self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
         self._check_server()
+
+    def _make_ticker(self) -> Ticker | None:
+        """Return what wakes answers that wait for news; None where they would hold a thread."""
+        return None
 
     def _check_server(self) -> None:
         """Warn where the server, as it is configured, makes progress come late."""
@@ -115,6 +120,6 @@ def _check_track(value: object) -> Selector | None:
 def _open(store: object) -> Store:
     if isinstance(store, str):
         return open_store(store)
-    if not (hasattr(store, "publish") and hasattr(store, "lookup")):
+    if not all(hasattr(store, name) for name in ("publish", "lookup", "lookup_many", "close")):
         raise OptionError("store", store, "a store or the name of one, such as 'local'")
     return cast(Store, store)

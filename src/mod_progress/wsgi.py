@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,8 +18,9 @@ from mod_progress.delivery import Address, Delivery, follow_transfer
 from mod_progress.framing import BODILESS, parse_number, parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import TRACKED, BaseMiddleware
-from mod_progress.show.answer import Answer
+from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.question import Question
+from mod_progress.show.ticker import Ticker, call_here
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
 
@@ -48,6 +50,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         uwsgi = sys.modules.get("uwsgi")
         if uwsgi is not None and not uwsgi.has_threads:
             logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
+
+    def _make_ticker(self) -> Ticker | None:
+        return Ticker(self._tracker) if _threads_are_cheap() else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -295,10 +300,34 @@ def _announces_body(environ: Environ) -> bool:
     )
 
 
+def _threads_are_cheap() -> bool:
+    """Whether gevent has made threads cheap, so that an answer that waits may hold one."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 def _respond(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
     status = HTTPStatus(answer.status)
     headers = list(answer.fields)
-    if answer.status not in BODILESS:
-        headers.append(("Content-Length", str(len(answer.body))))
+    body = answer.body
+    if isinstance(body, bytes) and answer.status not in BODILESS:
+        headers.append(("Content-Length", str(len(body))))
     start_response(f"{status.value} {status.phrase}", headers)
-    return [] if method == "HEAD" else [answer.body]
+    if method == "HEAD":
+        return []
+    return [body] if isinstance(body, bytes) else _stream(body)
+
+
+def _stream(stream: Stream) -> Iterator[bytes]:
+    woken = threading.Event()
+    stream.open(call_here, woken.set)
+    try:
+        while not stream.ended:
+            woken.clear()
+            part = stream.take()
+            if part:
+                yield part
+            elif not stream.ended:
+                woken.wait()
+    finally:
+        stream.close()
