@@ -11,8 +11,9 @@ import anyio.abc
 import pytest
 
 from mod_progress import asgi_answers
-from mod_progress.asgi import Message, ProgressMiddleware, Receive, Scope, Send
+from mod_progress.asgi import ProgressMiddleware
 from mod_progress.asgi_answers import server_is_ending
+from mod_progress.asgi_exchange import Message, Receive, Scope, Send
 from mod_progress.show import ticker as ticker_module
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker

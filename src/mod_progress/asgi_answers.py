@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol
 
+from mod_progress.asgi_exchange import Receive, Send
 from mod_progress.framing import BODILESS
 from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.events import MOST_LIFE
 from mod_progress.show.ticker import Post
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 #: Seconds for which a client may take no byte of a stream whose time is over.
 _PATIENCE = 10.0

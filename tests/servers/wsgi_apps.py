@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from flask import Flask, request
 
-from mod_progress.wsgi import Environ, ProgressMiddleware, StartResponse, Write
+from mod_progress.wsgi import ProgressMiddleware
+from mod_progress.wsgi_exchange import Environ, StartResponse, Write
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20

@@ -385,7 +385,7 @@ def test_a_full_disk_is_507(plain: Gateway, directory: Path, how: str) -> None:
         body = pieces(LARGE) if how == "chunked" else LARGE
         answer = plain.request("PUT", "/a", body)
     assert answer.status == 507
-    assert answer.json() == {"error": "it is larger than a file may be on the server's disk"}
+    assert answer.json() == {"error": "the body is larger than a file may be on the server's disk"}
     assert stored(directory) == {"before": SMALL}
     assert plain.request("PUT", "/after", SMALL).status == 201
 

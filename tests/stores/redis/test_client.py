@@ -23,7 +23,7 @@ def works(url: str) -> bool:
     store, other = RedisStore(url), RedisStore(url)
     store.publish(updates)
     found = {look(other, update.identifier) for update in updates}
-    listed = other.entries(2000).result(timeout=5)
+    listed = other.entries(2000).result(timeout=10)
     for each in store, other:
         each.close()
     return found == {RUNNING} and len(listed) == 1000

@@ -50,6 +50,9 @@ class NewFile:
 
         A file system that refuses the name gets a plain one.
         """
+        raise NotImplementedError
+
+    def _publish(self, name: str) -> Saved:
         size = os.fstat(self.file.fileno()).st_size
         try:
             return Saved(self._name_like(name), size)
@@ -63,10 +66,12 @@ class NewFile:
         """Give the file the first name like ``name`` that is free, and return it."""
         for candidate in candidates(name):
             path = os.path.join(self.directory, candidate)  # noqa: PTH118
-            with suppress(FileExistsError):
+            try:
                 self._give_name(path)
-                self._published = path
-                return candidate
+            except FileExistsError:
+                continue
+            self._published = path
+            return candidate
         raise AssertionError("the candidates have no end")
 
     def withdraw(self) -> None:
@@ -79,7 +84,7 @@ class NewFile:
                 os.unlink(self._published)  # noqa: PTH108
 
     def close(self) -> None:
-        """Close the file. An error matters to nobody any more."""
+        """Close the file. What it held is published by now, or not wanted."""
         with suppress(OSError):
             self.file.close()
 
