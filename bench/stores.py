@@ -1,7 +1,8 @@
 """How fast the stores are, what it costs to publish, and what a show costs that asks a store.
 
 Each rate is the best of three runs, of all processes together. Updates come in batches of 1,000:
-"together" of ids that lie side by side, "apart" of ids that lie anywhere.
+"together" of ids that lie side by side, "apart" of ids that lie anywhere. look_up_many
+looks up 1,000 ids with one call.
 """
 
 from __future__ import annotations
@@ -69,6 +70,15 @@ def look_up(store: Store, entries: int) -> int:
     return BATCH
 
 
+def look_up_many(store: Store, entries: int) -> int:
+    found = store.lookup_many(
+        [f"{number:016x}" for number in random.choices(range(entries), k=BATCH)]
+    )
+    if isinstance(found, Future):
+        found.result()
+    return BATCH
+
+
 def _process(
     store: Store, work: Work, entries: int, barrier: Barrier, rates: multiprocessing.Queue[float]
 ) -> None:
@@ -105,7 +115,7 @@ def report_rates(opens: dict[str, Opens], sizes: list[int], processes: list[int]
             open_store = opens_of(size)
             fill(open_store(), size)
             for count in processes if name != "memory" else [1]:
-                for work in (update_together, update_apart, look_up):
+                for work in (update_together, update_apart, look_up, look_up_many):
                     found = rate(open_store, work, size, count)
                     print(f"{name:8}{size:10,}{count:11}{work.__name__:>17}{found:12,.0f}")
 

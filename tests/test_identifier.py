@@ -1,4 +1,6 @@
+import hashlib
 import string
+import tracemalloc
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +12,11 @@ from mod_progress.identifier import (
     check_identifier,
     find_identifier,
     find_parameter,
+    identify,
+    lets_only_look,
+    shared_form,
+    shorten,
+    shorten_in_url,
 )
 
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -85,3 +92,105 @@ def test_an_encoded_id_comes_back(identifier: str, others: list[str]) -> None:
 def test_whatever_comes_an_id_is_valid_or_none(query: bytes, header: bytes | None) -> None:
     identifier = check_identifier(find_identifier(query, header))
     assert identifier is None or (0 < len(identifier) <= 128 and set(identifier) <= set(VISIBLE))
+
+
+# SHA-256 of "secret", as `printf secret | sha256sum` prints it.
+HASH = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shared"),
+    [
+        ("own~secret", f"see~{HASH}"),
+        (f"see~{HASH}", f"see~{HASH}"),
+        ("own~", f"see~{hashlib.sha256(b'').hexdigest()}"),
+        ("own~own~a", f"see~{hashlib.sha256(b'own~a').hexdigest()}"),
+        ("plain", "plain"),
+        ("own", "own"),
+        ("Own~secret", "Own~secret"),
+        ("a-own~secret", "a-own~secret"),
+    ],
+)
+def test_the_shared_form_of_an_id(identifier: str, shared: str) -> None:
+    assert shared_form(identifier) == shared
+
+
+@given(st.text(VISIBLE, min_size=1, max_size=128))
+def test_the_shared_form_is_a_valid_id_and_its_own_shared_form(identifier: str) -> None:
+    shared = shared_form(identifier)
+    assert check_identifier(shared.encode()) == shared
+    assert shared_form(shared) == shared
+
+
+@pytest.mark.parametrize(
+    ("identifier", "only_looks"),
+    [("see~a", True), ("see~", True), ("own~a", False), ("See~a", False), ("plain", False)],
+)
+def test_which_ids_let_one_only_look(identifier: str, only_looks: bool) -> None:
+    assert lets_only_look(identifier) is only_looks
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "found"),
+    [
+        (b"X-Progress-ID=own~secret", None, f"see~{HASH}"),
+        (b"X-Progress-ID=own%7Esecret", None, f"see~{HASH}"),
+        (b"", b"own~secret", f"see~{HASH}"),
+        (f"X-Progress-ID=see~{HASH}".encode(), None, f"see~{HASH}"),
+        (b"X-Progress-ID=plain", None, "plain"),
+        (b"a=" + b"b" * 60_000 + b"&X-Progress-ID=plain", None, "plain"),
+        (b"X-Progress-ID=" + b"b" * 129, None, None),
+        (b"", None, None),
+    ],
+)
+def test_which_id_is_looked_up(query: bytes, header: bytes | None, found: str | None) -> None:
+    assert identify(query, header) == found
+
+
+def test_long_questions_are_not_remembered() -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(1100):
+        identify(b"a=%d&b=" % number + bytes(60_000) + b"&X-Progress-ID=a", None)
+        identify(b"", b"%d" % number + bytes(60_000))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shown"),
+    [
+        ("0123456789", "01234567..."),
+        ("01234567", "01234567"),
+        ("own~0123456789", "own~01234567..."),
+        ("see~0123456789", "see~01234567..."),
+        ("own~01234567", "own~01234567"),
+        ("", ""),
+    ],
+)
+def test_a_log_shows_the_beginning_of_an_id(identifier: str, shown: str) -> None:
+    assert shorten(identifier) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (b"/a?X-Progress-ID=0123456789", b"/a?X-Progress-ID=01234567..."),
+        (b"/a?b=c&x-progress-id=0123456789&d=e", b"/a?b=c&x-progress-id=01234567...&d=e"),
+        (b"X%2dProgress%2DID=own~0123456789", b"X%2dProgress%2DID=own~01234567..."),
+        (
+            b"https://a.example/?X-Progress-ID=own%7E0123",
+            b"https://a.example/?X-Progress-ID=own%7E01...",
+        ),
+        (
+            b"?X-Progress-ID=0123456789&X-Progress-ID=9876543210",
+            b"?X-Progress-ID=01234567...&X-Progress-ID=98765432...",
+        ),
+        (b"?X-Progress-ID=0123456\xff89", b"?X-Progress-ID=0123456\xff..."),
+        (b"/X-Progress-ID=0123456789", b"/X-Progress-ID=0123456789"),
+        (b"/?id=0123456789", b"/?id=0123456789"),
+    ],
+)
+def test_a_log_shows_a_url_without_whole_ids(url: bytes, shown: bytes) -> None:
+    assert shorten_in_url(url) == shown

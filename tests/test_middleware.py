@@ -1,35 +1,25 @@
-import json
+import ast
+import asyncio
+import inspect
+import io
 import re
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mod_progress.middleware import Front, Response, Track
-from mod_progress.options import OptionError, Options
-from mod_progress.stores.memory import MemoryStore
-from mod_progress.transfer import Snapshot, State
-
-PARAMETERS = {
-    "show": "/progress",
-    "format": "json",
-    "track": None,
-    "options": Options(),
-    "store": "memory",
-    "allow_origins": (),
-}
+from mod_progress import asgi, wsgi
+from mod_progress.middleware import BaseMiddleware, Track
+from mod_progress.options import OptionError
+from mod_progress.stores import open_store
+from mod_progress.stores.contract import Store
+from mod_progress.transfer import State
+from tests.gateway.running import eventually
 
 
-def front(**parameters: Any) -> Front:
-    return Front(**{**PARAMETERS, **parameters})
-
-
-def answer(front: Front, *question: Any) -> Response:
-    """Return what it answers at once."""
-    response = front.answer(*question)
-    assert isinstance(response, Response)
-    return response
+def middleware(**parameters: Any) -> BaseMiddleware[None]:
+    return BaseMiddleware(None, **{"store": "memory", **parameters})
 
 
 @pytest.mark.parametrize(
@@ -37,21 +27,25 @@ def answer(front: Front, *question: Any) -> Response:
     [
         ("show", "progress", "show: 'progress' is not a path that begins with /"),
         ("show", None, "show: None is not a path"),
-        ("format", "jsn", "format: 'jsn' is not one of json, jsonp, legacy; did you mean 'json'?"),
-        ("format", None, "format: None is not one of"),
+        (
+            "format",
+            "jsn",
+            "format: 'jsn' is not one of json, jsonp, legacy, events; did you mean 'json'?",
+        ),
         ("track", "upload", "track: 'upload' is not a path that begins with /"),
         ("track", ["/a", 1], "track: 1 is not a path"),
         ("track", 1, "track: 1 is not a path prefix, several, or a callable"),
         ("store", "memry", "store: 'memry' is not memory, local"),
         ("store", 1, "store: 1 is not a store"),
-        ("allow_origins", "https://a.example/", "allow_origins: 'https://a.example/' is not '*'"),
-        ("allow_origins", ["a.example"], "allow_origins: 'a.example' is not '*' or origins"),
-        ("allow_origins", None, "allow_origins: None is not '*' or origins"),
+        ("allow_origins", "a.example", "allow_origins: 'a.example' is not '*' or origins"),
+        ("ttl", -1, "ttl: -1 is not a number of seconds, 0 or more"),
+        ("methods", ["PSOT"], "methods: 'PSOT' is not an HTTP method"),
+        ("debug", 1, "debug: 1 is not true or false"),
     ],
 )
 def test_a_wrong_parameter_is_named(name: str, value: object, message: str) -> None:
     with pytest.raises(OptionError, match=f"^{re.escape(message)}") as raised:
-        front(**{name: value})
+        middleware(**{name: value})
     assert raised.value.name == name
 
 
@@ -69,11 +63,11 @@ def test_a_wrong_parameter_is_named(name: str, value: object, message: str) -> N
     ],
 )
 def test_track_selects(track: Track, path: str, wanted: bool) -> None:
-    assert front(track=track).wants(path, {"yes": True}) is wanted
+    assert middleware(track=track)._selects(path, {"yes": True}) is wanted
 
 
 def test_a_failing_track_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert not front(track=lambda request: 1 / 0).wants("/", {})
+    assert not middleware(track=lambda request: 1 / 0)._selects("/", {})
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -88,109 +82,89 @@ def test_a_failing_track_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         ("GET", "/progress/", (), False),
     ],
 )
-def test_the_show_leaves_the_app_what_is_not_its_own(
+def test_the_app_gets_what_asks_for_no_progress(
     method: str, path: str, origins: str | Iterable[str], answers: bool
 ) -> None:
-    assert front(allow_origins=origins).answers(method, path) is answers
+    assert middleware(allow_origins=origins)._asks(method, path) is answers
 
 
-QUIET = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+def test_both_middlewares_have_the_same_parameters() -> None:
+    for front in (asgi.ProgressMiddleware, wsgi.ProgressMiddleware):
+        assert "__init__" not in vars(front)
+        assert issubclass(front, BaseMiddleware)
+
+
+def test_every_parameter_is_documented_with_its_default() -> None:
+    signature = inspect.signature(BaseMiddleware)
+    parameters = [each for each in signature.parameters.values() if each.name != "app"]
+    page = (Path(__file__).parents[1] / "docs" / "middleware.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", page, re.MULTILINE)
+    assert [name for name, _ in rows] == [each.name for each in parameters]
+    for (name, default), parameter in zip(rows, parameters, strict=True):
+        documented = ast.literal_eval(default)
+        if isinstance(documented, list):
+            documented = tuple(documented)
+        assert documented == parameter.default, name
+        assert f"``{name}``" in (BaseMiddleware.__doc__ or "")
+
+
+def post_by_asgi(store: Store, **lengths: str) -> None:
+    """Send a POST for each id, without a body, to an app that answers 200."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def drop(message: Any) -> None:
+        pass
+
+    middleware: Any = asgi.ProgressMiddleware(app, store=store)
+    for identifier, length in lengths.items():
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/",
+            "query_string": f"X-Progress-ID={identifier}".encode(),
+            "headers": [(b"content-length", length.encode("latin-1"))],
+        }
+        asyncio.run(middleware(scope, None, drop))
+
+
+def post_by_wsgi(store: Store, **lengths: str) -> None:
+    """Send a POST for each id, without a body, to an app that answers 200."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    middleware = wsgi.ProgressMiddleware(app, store=store)
+    for identifier, length in lengths.items():
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "QUERY_STRING": f"X-Progress-ID={identifier}",
+            "CONTENT_LENGTH": length,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.input": io.BytesIO(),
+        }
+        assert list(middleware(environ, lambda *_: print)) == [b"ok"]
 
 
 @pytest.mark.parametrize(
-    ("query", "media_type", "body"),
-    [
-        (b"X-Progress-ID=a", "application/json", b'{"state": "unknown"}'),
-        (
-            b"X-Progress-ID=a&format=jsonp",
-            "application/javascript",
-            b'progress({"state": "unknown"})',
-        ),
-        (
-            b"format=legacy&X-Progress-ID=a",
-            "application/javascript",
-            b'new Object({"state": "unknown"})',
-        ),
-    ],
+    "length", ["9223372036854775807", "9223372036854775808", "\xb2", "9" * 5000]
 )
-def test_a_show_answers_in_the_format_that_is_asked_for(
-    query: bytes, media_type: str, body: bytes
+@pytest.mark.parametrize("post", [post_by_asgi, post_by_wsgi])
+def test_whatever_length_a_request_has_other_processes_see_it(
+    post: Callable[..., None], length: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    response = answer(front(), "GET", query, None, None)
-    assert response == (200, [("Content-Type", media_type), *QUIET], body)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    store = open_store("local:lengths")
+    post(store, first=length, second="0")
+    eventually(lambda: states_in(store, "first", "second") == [State.DONE, State.DONE])
 
 
-def test_the_format_is_a_parameter_too() -> None:
-    assert answer(front(format="legacy"), "GET", b"", b"a", None).body.startswith(b"new Object")
-
-
-@pytest.mark.parametrize(
-    ("query", "identifier", "reason"),
-    [
-        (b"", None, "X-Progress-ID: "),
-        (b"X-Progress-ID=", None, "X-Progress-ID: "),
-        (b"", b"with space", "X-Progress-ID: "),
-        (b"X-Progress-ID=a&format=xml", None, "format: 'xml' is not one of json, jsonp, legacy"),
-    ],
-)
-def test_a_bad_question_gets_a_reason(query: bytes, identifier: bytes | None, reason: str) -> None:
-    response = answer(front(), "GET", query, identifier, None)
-    assert response.status == 400
-    assert dict(response.headers)["Content-Type"] == "application/json"
-    assert json.loads(response.body)["error"].startswith(reason)
-
-
-ALLOWED = "https://page.example"
-
-
-@pytest.mark.parametrize(
-    ("origins", "origin", "headers"),
-    [
-        ((), ALLOWED, {}),
-        ("*", ALLOWED, {"Access-Control-Allow-Origin": "*"}),
-        ("*", None, {"Access-Control-Allow-Origin": "*"}),
-        (ALLOWED, ALLOWED, {"Access-Control-Allow-Origin": ALLOWED, "Vary": "Origin"}),
-        ([ALLOWED], "https://evil.example", {"Vary": "Origin"}),
-        ([ALLOWED], None, {"Vary": "Origin"}),
-    ],
-)
-@pytest.mark.parametrize("query", [b"X-Progress-ID=a", b""])
-def test_pages_of_allowed_origins_may_read(
-    origins: str | Iterable[str], origin: str | None, headers: dict[str, str], query: bytes
-) -> None:
-    response = answer(front(allow_origins=origins), "GET", query, None, origin)
-    sent = dict(response.headers)
-    assert {name: sent[name] for name in sent if name == "Vary" or "Allow" in name} == headers
-
-
-def test_a_preflight_allows_the_header() -> None:
-    response = answer(front(allow_origins=ALLOWED), "OPTIONS", b"", None, ALLOWED)
-    assert response.status == 204
-    assert dict(response.headers) == {
-        "Access-Control-Allow-Origin": ALLOWED,
-        "Access-Control-Allow-Methods": "GET, HEAD",
-        "Access-Control-Allow-Headers": "X-Progress-ID",
-        "Access-Control-Max-Age": "7200",
-        "Vary": "Origin",
-    }
-
-
-class FarStore(MemoryStore):
-    """A store that answers later."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[Future[Snapshot]] = []
-
-    def lookup(self, identifier: str) -> Future[Snapshot]:  # type: ignore[override]
-        self.asked.append(Future())
-        return self.asked[-1]
-
-
-def test_an_answer_from_afar_is_a_future() -> None:
-    store = FarStore()
-    response = front(store=store).answer("GET", b"X-Progress-ID=a", None, None)
-    assert isinstance(response, Future)
-    assert not response.done()
-    store.asked[0].set_result(Snapshot(State.ERROR, status=502))
-    assert response.result(1).body == b'{"state": "error", "status": 502}'
+def states_in(store: Store, *identifiers: str) -> list[State]:
+    found = store.lookup_many(identifiers)
+    assert isinstance(found, list)
+    return [snapshot.state for snapshot in found]

@@ -244,3 +244,15 @@ def test_each_end_of_one_that_is_in_the_table_is_told(clock: Clock) -> None:
     finish(first)
     finish(second)
     assert told == [second]
+
+
+def test_a_transfer_ends_though_its_end_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(transfer: Transfer) -> None:
+        raise ZeroDivisionError
+
+    table = LookupTable(ttl=30)
+    table.on_end = fail
+    finish(table.register("a", 0))
+    assert table.lookup("a").state is State.DONE
+    (message,) = caplog.messages
+    assert message.startswith("other processes do not know the end of a transfer")

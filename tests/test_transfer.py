@@ -199,3 +199,20 @@ def test_without_a_sample_sent_is_what_was_known_last() -> None:
     queued[0] = 0
     assert transfer.snapshot(sample=False).sent == 400
     assert transfer.snapshot().sent == 1000
+
+
+def test_a_snapshot_is_taken_whatever_the_system_says(caplog: pytest.LogCaptureFixture) -> None:
+    class UnknownError(Exception):
+        """One of its own, as the log has one of each."""
+
+    def fail() -> int:
+        raise UnknownError
+
+    transfer = Transfer("a", 0)
+    transfer.response_started(200, 100)
+    transfer.written = 50
+    transfer.unacknowledged = fail
+    for _ in range(3):
+        assert transfer.snapshot().sent == 50
+    (message,) = caplog.messages
+    assert message.startswith("how much the client of a transfer has is not known")

@@ -1,30 +1,51 @@
-"""What a child process must not share with its parent is renewed after a fork."""
+"""After a fork, renew in the child what it must not share with its parent."""
 
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 from weakref import WeakSet
+
+from mod_progress.fault_log import FaultLog
+
+__all__ = ["Forkable", "for_each", "renew_after_fork"]
+
+_Instance = TypeVar("_Instance")
 
 
 class Forkable(Protocol):
-    """Holds locks, threads or handles, none of which survives a fork."""
+    """Something that holds locks, threads or handles, none of which works after a fork."""
 
     def after_fork(self) -> None:
-        """Start anew in the child. Runs before any other code of it, with no other thread."""
+        """Start anew in the child. Runs before any other code there, in its only thread."""
 
+
+_faults = FaultLog()
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
 
 def renew_after_fork(instance: Forkable) -> None:
-    """Have ``instance.after_fork`` called in every child, as long as the instance lives."""
+    """Call ``instance.after_fork`` in every child, as long as the instance lives."""
     _forkables.add(instance)
 
 
-def _renew() -> None:
-    for instance in list(_forkables):
-        instance.after_fork()
+def for_each(instances: Iterable[_Instance], step: Callable[[_Instance], object]) -> None:
+    """Call ``step`` with each instance. If one fails, the log says so, and the next one follows.
+
+    This is for steps at a fork or at the end of the process, where nobody handles an exception.
+    """
+    for instance in list(instances):
+        try:
+            step(instance)
+        except Exception as error:
+            _faults.report(f"{step.__qualname__} failed", error)
 
 
-os.register_at_fork(after_in_child=_renew)
+if hasattr(os, "register_at_fork"):  # which Windows lacks, and needs not
+    os.register_at_fork(after_in_child=lambda: for_each(_forkables, _renew))
+
+
+def _renew(instance: Forkable) -> None:
+    instance.after_fork()

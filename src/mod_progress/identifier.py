@@ -1,10 +1,17 @@
-"""Find the id of a transfer in a query string or in headers, and check it.
+"""Find the id of a transfer in a query string or in a header, and check it.
 
-The id is a capability: whoever knows it may look. So it is never guessed, trimmed or repaired.
+The id is a capability: whoever knows it may look. So an id is never guessed, trimmed or repaired,
+and never stands whole in a log.
+
+Whoever knows a plain id may also track a request under it, and so take it over. An id of the
+owner's form ``own~SECRET`` prevents that: everything that is kept or shared has its shared form
+``see~HASH``, which lets one look and nothing else. HASH is the SHA-256 (FIPS 180-4) of the ASCII
+bytes of SECRET, as 64 lower-case hexadecimal digits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
@@ -12,21 +19,46 @@ from urllib.parse import unquote_to_bytes
 #: The name of the query parameter and of the request header.
 PARAMETER = "X-Progress-ID"
 
+#: The name of the request header as servers give it to an app: bytes in lower case.
+FIELD = PARAMETER.lower().encode()
+
 #: The query parameter that names the function of a jsonp answer.
 CALLBACK_PARAMETER = "X-Progress-Callback"
 
-#: 1 to 128 visible ASCII characters. The length is the original's.
+#: What an id is, in words: for messages.
+RULE = "1 to 128 visible ASCII characters"
+
+#: The rule as an expression. The greatest length is that of lighttpd 2's mod_progress.
 _VALID = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
 
 
-@lru_cache
-def _finder(name: str) -> re.Pattern[bytes]:
-    """Compile the search for one parameter: its name in any case, its dashes possibly encoded.
+#: What the owner's form of an id begins with, and what its shared form does.
+OWNER_PREFIX = "own~"
+SHARED_PREFIX = "see~"
 
-    The original's documentation writes both ``X-Progress-Id`` and ``X-Progress-ID``.
+#: Bytes of the longest query and header whose id is remembered: enough for the longest id.
+_MOST_REMEMBERED = 512
+
+#: Characters of an id that a log shows: enough to tell the transfers of a minute apart.
+_SHOWN = 8
+
+
+@lru_cache
+def _expression(name: str) -> re.Pattern[bytes]:
+    """Return the expression that finds the value of one query parameter.
+
+    The name is found in any case, as the documentation of lighttpd 2's mod_progress writes both
+    ``X-Progress-Id`` and ``X-Progress-ID``, and with its dashes percent-encoded.
     """
-    spelling = re.escape(name.encode()).replace(rb"\-", rb"(?:-|%2d)")
-    return re.compile(rb"(?:^|&)" + spelling + rb"=([^&]*)", re.IGNORECASE)
+    return re.compile(rb"(?:^|&)" + _spelling(name) + rb"=([^&]*)", re.IGNORECASE)
+
+
+def _spelling(name: str) -> bytes:
+    return re.escape(name.encode()).replace(rb"\-", rb"(?:-|%2d)")
+
+
+#: Finds each id in a URL: what stands before it, and the id.
+_IN_URL = re.compile(rb"((?:^|[?&])" + _spelling(PARAMETER) + rb"=)([^&]*)", re.IGNORECASE)
 
 
 def find_parameter(query: bytes, name: str) -> bytes | None:
@@ -34,23 +66,39 @@ def find_parameter(query: bytes, name: str) -> bytes | None:
 
     A ``+`` stands for itself: ids are base64 more often than they hold a space.
     """
-    found = _finder(name).search(query)
+    found = _expression(name).search(query)
     if found is None:
         return None
     value = found[1]
     return unquote_to_bytes(value) if b"%" in value else value
 
 
+def find_parameters(query: bytes, name: str) -> list[bytes]:
+    """Return the percent-decoded values of all query parameters of that name."""
+    return [unquote_to_bytes(value) for value in _expression(name).findall(query)]
+
+
 def find_identifier(query: bytes, header: bytes | None) -> bytes | None:
-    """Return the id that a request carries, unchecked: the query's before the header's."""
+    """Return the id that a request carries, unchecked. The query counts before the header."""
     candidate = find_parameter(query, PARAMETER) if query else None
     return header if candidate is None else candidate
 
 
-@lru_cache(1024)
 def identify(query: bytes, header: bytes | None) -> str | None:
-    """Return the valid id that a request carries, or None; remembered, as who polls repeats it."""
-    return check_identifier(find_identifier(query, header))
+    """Return the id to look up for a request, or None where it carries no valid one.
+
+    The answer is remembered, as a client that polls asks the same again and again. That of a long
+    question is not, as strangers send those too and they would fill the memory.
+    """
+    if len(query) + len(header or b"") > _MOST_REMEMBERED:
+        return _identify.__wrapped__(query, header)
+    return _identify(query, header)
+
+
+@lru_cache(1024)
+def _identify(query: bytes, header: bytes | None) -> str | None:
+    identifier = check_identifier(find_identifier(query, header))
+    return None if identifier is None else shared_form(identifier)
 
 
 def check_identifier(candidate: bytes | None) -> str | None:
@@ -58,3 +106,34 @@ def check_identifier(candidate: bytes | None) -> str | None:
     if candidate is None or _VALID(candidate) is None:
         return None
     return candidate.decode("ascii")
+
+
+def shared_form(identifier: str) -> str:
+    """Return the form of a valid id under which its transfer is kept and looked up.
+
+    That of ``own~SECRET`` is ``see~HASH``. Any other id is returned as it is.
+    """
+    if not identifier.startswith(OWNER_PREFIX):
+        return identifier
+    secret = identifier.removeprefix(OWNER_PREFIX)
+    return SHARED_PREFIX + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def lets_only_look(identifier: str) -> bool:
+    """Whether an id is of the shared form: it may not track, nor cancel."""
+    return identifier.startswith(SHARED_PREFIX)
+
+
+def shorten(identifier: str) -> str:
+    """Return an id, or what stands for one, as a log may show it: cut short."""
+    shown = _SHOWN
+    if identifier.startswith((OWNER_PREFIX, SHARED_PREFIX)):
+        shown += len(OWNER_PREFIX)
+    return identifier if len(identifier) <= shown else f"{identifier[:shown]}..."
+
+
+def shorten_in_url(url: bytes) -> bytes:
+    """Return a URL, or a part of one, as a log may show it: with each id in it cut short."""
+    return _IN_URL.sub(
+        lambda found: found[1] + shorten(found[2].decode("latin-1")).encode("latin-1"), url
+    )

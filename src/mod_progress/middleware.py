@@ -1,158 +1,102 @@
-"""What both middlewares share: their parameters, what they track, and how they answer a show."""
+"""What the two middlewares have in common: their parameters, and which requests are theirs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from difflib import get_close_matches
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, TypeVar, cast
 
-from mod_progress.identifier import PARAMETER, find_parameter
 from mod_progress.options import OptionError, Options
-from mod_progress.show.formats import FORMATS, HEADERS, Format
+from mod_progress.show.responder import Responder
+from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import Store
-from mod_progress.tracker import Answer, Tracker, logger
+from mod_progress.tracker import Tracker, logger
 
-#: Whether a request is to be tracked: by its path and the server's own picture of it, an ASGI
-#: scope or a WSGI environ.
+#: Tells by path and request (an ASGI scope or a WSGI environ) whether to track a request.
 Selector = Callable[[str, Any], bool]
 
-#: What ``track`` takes.
+#: What the parameter ``track`` takes.
 Track = str | Iterable[str] | Callable[[Any], bool] | None
 
-#: Seconds for which a browser may remember a preflight: the most that Chromium does.
-_PREFLIGHT_SECONDS = "7200"
+App = TypeVar("App")
 
-
-#: Under this key a scope or an environ carries its transfer, so that it is not tracked twice.
+#: Under this key a scope or an environ carries its transfer, so that a request is tracked once.
 TRACKED = "mod_progress.transfer"
 
-#: The statuses of responses without a body (RFC 9110, sections 15.3.5 and 15.4.5).
-BODILESS = (204, 304)
 
+class BaseMiddleware(Generic[App]):
+    """The constructor of both middlewares, and their decisions about a request.
 
-class Response(NamedTuple):
-    """An answer to a request for the show: status, headers, body."""
+    Its parameters, beside the application:
 
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-class Front:
-    """The parameters of a middleware, checked, and all that it does besides moving bytes.
+    - ``show``: the path that answers for an id, and ``format``, what it answers where the query
+      parameter ``format`` names no other: ``json``, ``jsonp`` or ``legacy``;
+    - ``track``: which requests with an id are tracked: all (None), those whose path begins with
+      a prefix or one of several, or those for which a callable returns true. It is called with the
+      ASGI scope or the WSGI environ;
+    - ``ttl``: seconds for which a finished transfer stays readable;
+    - ``methods``: the request methods that are tracked;
+    - ``debug``: whether to log why a request is tracked or not;
+    - ``store``: where other processes find the transfers: ``local`` for those of this machine,
+      ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
+      ``memory`` on a system that has no ``local``;
+    - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any.
 
     Raises `options.OptionError` where a parameter is not what it takes.
     """
 
     def __init__(
         self,
+        app: App,
         *,
-        show: str,
-        format: str,  # noqa: A002 - the query parameter's name too
-        track: Track,
-        options: Options,
-        store: str | Store,
-        allow_origins: str | Iterable[str],
+        show: str = "/progress",
+        format: str = "json",  # noqa: A002 - the query parameter's name too
+        track: Track = None,
+        ttl: float = 30.0,
+        methods: Iterable[str] = ("POST",),
+        debug: bool = False,
+        store: str | Store | None = None,
+        allow_origins: str | Iterable[str] = (),
     ) -> None:
-        self.show = _check_path("show", show)
-        self.format = find_format(format)
-        self.selects = _check_track(track)
-        self.allow_origins = _check_origins(allow_origins)
-        self.options = options
-        self.tracker = Tracker(options, _open(store))
+        self.app = app
+        self._show = _check_path("show", show)
+        self._selector = _check_track(track)
+        self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
+        self._tracker = Tracker(self._options, _open(store))
+        self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
+        self._check_server()
 
-    def considers(self, method: str) -> bool:
-        """Whether a request may be tracked; with ``debug``, any is, to say why it is not."""
-        return method in self.options.methods or self.options.debug
+    def _make_ticker(self) -> Ticker | None:
+        """Return what wakes answers that wait for news; None where they would hold a thread."""
+        return None
 
-    def answers(self, method: str, path: str) -> bool:
-        """Whether a request is for the show."""
-        return path == self.show and (
-            method in ("GET", "HEAD") or (method == "OPTIONS" and bool(self.allow_origins))
-        )
+    def _check_server(self) -> None:
+        """Warn where the server, as it is configured, makes progress come late."""
 
-    def answer(
-        self, method: str, query: bytes, identifier: bytes | None, origin: str | None
-    ) -> Response | Future[Response]:
-        """Answer a request for the show; ``identifier`` and ``origin`` are request headers."""
-        if method == "OPTIONS":
-            return Response(204, self._allow(origin, preflight=True), b"")
-        try:
-            named = find_parameter(query, "format")
-            form = self.format if named is None else find_format(named.decode("latin-1"))
-        except OptionError as error:
-            return self._refuse(str(error), origin)
-        found = self.tracker.show(query, identifier, form)
-        if found is None:
-            reason = f"{PARAMETER}: the query or a header has to carry 1 to 128 visible characters"
-            return self._refuse(reason, origin)
-        if isinstance(found, Answer):
-            return self._present(found, origin)
-        return _then(found, lambda answer: self._present(answer, origin))
+    def _asks(self, method: str, path: str) -> bool:
+        """Whether a request asks how far a transfer is."""
+        return path == self._show and self._responder.takes(method)
 
-    def wants(self, path: str, request: Any) -> bool:
-        """Whether the parameter ``track`` selects a request. What it raises is logged alone."""
-        if self.selects is None:
+    def _considers(self, method: str) -> bool:
+        """Whether a request may be tracked. With ``debug`` any may, to say why it is not."""
+        return method in self._options.methods or self._options.debug
+
+    def _selects(self, path: str, request: Any) -> bool:
+        """Whether the parameter ``track`` selects a request. An exception of its is logged."""
+        if self._selector is None:
             return True
         try:
-            return self.selects(path, request)
+            return self._selector(path, request)
         except Exception:
             logger.exception("not tracked: the callable given as track failed")
             return False
 
-    def _present(self, answer: Answer, origin: str | None) -> Response:
-        headers = [("Content-Type", answer.content_type), *HEADERS, *self._allow(origin)]
-        return Response(200, headers, answer.body)
-
-    def _refuse(self, reason: str, origin: str | None) -> Response:
-        headers = [("Content-Type", "application/json"), *HEADERS, *self._allow(origin)]
-        return Response(400, headers, json.dumps({"error": reason}).encode())
-
-    def _allow(self, origin: str | None, preflight: bool = False) -> list[tuple[str, str]]:
-        """Return the headers by which a page of another origin may read the answer."""
-        if not self.allow_origins:
-            return []
-        if "*" in self.allow_origins:
-            allowed = [("Access-Control-Allow-Origin", "*")]
-        elif origin in self.allow_origins:
-            allowed = [("Access-Control-Allow-Origin", str(origin)), ("Vary", "Origin")]
-        else:
-            return [("Vary", "Origin")]
-        if preflight:
-            allowed += [
-                ("Access-Control-Allow-Methods", "GET, HEAD"),
-                ("Access-Control-Allow-Headers", PARAMETER),
-                ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
-            ]
-        return allowed
-
-
-def parse_size(length: str | bytes | None) -> int | None:
-    """Return the size that a Content-Length tells; None where it tells none."""
-    return int(length) if length and length.isdigit() else None
-
-
-def find_format(name: object) -> Format:
-    """Return the format of that name."""
-    form = FORMATS.get(name) if isinstance(name, str) else None
-    if form is None:
-        near = get_close_matches(str(name), FORMATS, n=1)
-        raise OptionError("format", name, f"one of {', '.join(FORMATS)}", *near)
-    return form
-
-
-def _then(answer: Future[Answer], present: Callable[[Answer], Response]) -> Future[Response]:
-    response: Future[Response] = Future()
-
-    def reply(answered: Future[Answer]) -> None:
-        if response.set_running_or_notify_cancel():
-            response.set_result(present(answered.result()))
-
-    answer.add_done_callback(reply)
-    return response
+    def _is_new(self, request: Any) -> bool:
+        """Whether no other ProgressMiddleware tracks the request already."""
+        if TRACKED not in request:
+            return True
+        logger.warning("ProgressMiddleware is there twice: a request is tracked once")
+        return False
 
 
 def _check_path(name: str, value: object) -> str:
@@ -174,26 +118,9 @@ def _check_track(value: object) -> Selector | None:
     return lambda path, request: path.startswith(prefixes)
 
 
-def _check_origins(value: object) -> frozenset[str]:
-    takes = "'*' or origins such as 'https://example.com'"
-    if not isinstance(value, str | Iterable):
-        raise OptionError("allow_origins", value, takes)
-    origins = (value,) if isinstance(value, str) else tuple(value)
-    for origin in origins:
-        if not isinstance(origin, str) or not _is_origin(origin):
-            raise OptionError("allow_origins", origin, takes)
-    return frozenset(origins)
-
-
-def _is_origin(text: str) -> bool:
-    """An origin has no path and no slash at its end (RFC 6454, section 7), and may be null."""
-    scheme, separator, host = text.partition("://")
-    return text in ("*", "null") or bool(scheme and separator and host and "/" not in host)
-
-
 def _open(store: object) -> Store:
-    if isinstance(store, str):
+    if store is None or isinstance(store, str):
         return open_store(store)
-    if not (hasattr(store, "publish") and hasattr(store, "lookup")):
+    if not all(hasattr(store, name) for name in ("publish", "lookup", "lookup_many", "close")):
         raise OptionError("store", store, "a store or the name of one, such as 'local'")
     return cast(Store, store)

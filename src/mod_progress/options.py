@@ -1,4 +1,4 @@
-"""The options of tracking: parsed once, shared by every front."""
+"""The options of tracking. Each front takes them, and they are checked here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-#: The methods that an option may name: RFC 9110 (section 9), PATCH (RFC 5789), and WebDAV and its
-#: extensions, which the original knows too.
+__all__ = ["KNOWN_METHODS", "OptionError", "Options"]
+
+#: The methods that the option ``methods`` may name: RFC 9110 (section 9), PATCH (RFC 5789), and
+#: WebDAV with its extensions, which lighttpd 2's mod_progress knows too.
 KNOWN_METHODS = frozenset(
     """
     GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH
@@ -33,7 +35,7 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to track, and for how long its end can be read.
+    """What to track, and for how long the end of a transfer can be read.
 
     Raises `OptionError` where a value is not what the option takes.
     """
@@ -60,7 +62,7 @@ def check_ttl(value: object) -> float:
 
 
 def check_methods(value: object) -> frozenset[str]:
-    """Return ``value``, one name or several, as a set of known method names."""
+    """Return ``value``, one method name or several, as a set. All must be known methods."""
     takes = "a list of HTTP methods such as 'POST'"
     if isinstance(value, str):
         value = (value,)
@@ -79,7 +81,7 @@ def _nearest_method(name: object) -> str:
 
 
 def check_flag(name: str, value: object) -> bool:
-    """Return ``value``, which must be a boolean; ``name`` is the option's, for the message."""
+    """Return ``value``, which must be a boolean. ``name`` is the option's name for the message."""
     if not isinstance(value, bool):
         raise OptionError(name, value, "true or false")
     return value

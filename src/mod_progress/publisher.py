@@ -1,7 +1,10 @@
-"""The publisher: tells the store what this process's transfers do.
+"""The publisher writes to the store what the transfers of this process do.
 
-One daemon thread a process, started by the first tracked transfer and gone soon after the last.
-Requests only hand it transfers; it takes the snapshots itself.
+It is one daemon thread a process. The first tracked transfer starts it, and it ends soon after the
+last one. Requests only hand over their transfers; the thread takes the snapshots.
+
+No exception ends the thread. A transfer that cannot be published is dropped: other processes do not
+know it, this one shows it all the same, and the other transfers are published.
 """
 
 from __future__ import annotations
@@ -11,16 +14,16 @@ import logging
 import sys
 import threading
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
-from mod_progress.fork import renew_after_fork
+from mod_progress.fault_log import FaultLog
+from mod_progress.fork import for_each, renew_after_fork
+from mod_progress.publication import RENEWAL, Publication, Publications, write
 from mod_progress.stores.contract import (
-    LEASE,
-    PATIENCE,
+    WRITE_TIMEOUT,
     Store,
     StoreBusy,
     StoreError,
@@ -30,179 +33,135 @@ from mod_progress.stores.contract import (
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
 
+__all__ = ["Publisher"]
+
 logger = logging.getLogger("mod_progress")
 
-#: As it was when the locks and queues of this module were chosen.
+#: ``time.sleep`` as it was when this module chose its locks and queues.
 _SLEEP = time.sleep
 
-#: Seconds from one look at the running transfers to the next: a show elsewhere must be at most
-#: 0.25 behind.
+#: Seconds between two looks at the running transfers: a show elsewhere may be 0.25 behind at most.
 TICK = 0.2
 
-#: The part of a core that looking and publishing may take; a longer pause follows a dearer round.
-#: 10,000 transfers must take less than 5%.
+#: The part of a core that the thread may use: the more a look or a batch costs, the longer the
+#: pause after it. 10,000 transfers must take less than 5%.
 SHARE = 0.04
 
-#: Up to so many running transfers, everything that changed is published with each tick: fewer to
-#: a store far away, which many processes may share.
+#: Up to this many running transfers, each look publishes everything that changed. The number is
+#: smaller for a store that is not near, since many processes may share it.
 FEW = 1000
-FEW_AFAR = 100
+FEW_REMOTE = 100
 
-#: With more, what changed by this part of its size (a pixel of a bar of 200) ...
-VISIBLE = 0.005
-
-#: ... or what changed at all in so many seconds.
+#: With more transfers, an invisible change is published after this many seconds.
 CALM = 1.0
 
-#: Seconds after which a running entry's lease is renewed: two renewals may fail.
-RENEW = LEASE / 3
+#: Seconds after a batch for which starts and ends are collected, so that many of them share the
+#: next batch: at least, and at most after an expensive batch. Each time the thread wakes, it
+#: contends with the requests for the interpreter, which costs them more than its own work.
+COLLECT = 0.01
+COLLECT_MOST = 0.05
 
-#: Seconds for which starts and ends are gathered after a batch, so that many a second share one:
-#: at the least, and at the most after a dear one. Each wake costs the requests more than the
-#: thread's own work: the two contend for the interpreter.
-GATHER = 0.01
-GATHER_MANY = 0.05
-
-#: Seconds between two attempts while the store is away.
+#: Seconds between two attempts while the store fails.
 RETRY = 1.0
 
-#: Seconds for which the thread stays when there is nothing to do: to start one takes 0.1 ms.
-LINGER = 5.0
+#: Seconds for which the thread waits for something to do before it ends: to start one takes 0.1 ms.
+IDLE = 5.0
 
-#: Seconds that the end of the process waits for the last batch.
-FAREWELL = 1.0
+#: Seconds that `Publisher.close` waits for the last batch.
+CLOSE_TIMEOUT = 1.0
 
+_Batch = list[tuple[Publication, Snapshot]]
 
-class _Tracked:
-    """A transfer, and what of it the store knows."""
-
-    __slots__ = ("ended", "moved", "published", "start", "told", "transfer")
-
-    def __init__(self, transfer: Transfer, start: int) -> None:
-        self.transfer = transfer
-        self.start = start
-        #: What was published last; None while nothing was.
-        self.published: Snapshot | None = None
-        #: When that was, in seconds, and the bytes that had moved by then.
-        self.told = 0.0
-        self.moved = 0
-        #: When the end came to be known; 0 while it runs.
-        self.ended = 0.0
-
-    def changed(self, now: float, calm: float) -> Snapshot | None:
-        """Return what is to be published, if enough is new or the lease must be renewed."""
-        transfer = self.transfer
-        age = now - self.told
-        if age < calm:
-            moved = transfer.received + transfer.written - self.moved
-            size = (transfer.request_size or 0) + (transfer.response_size or 0)
-            if moved < VISIBLE * size:
-                return None
-        snapshot = transfer.snapshot()
-        return snapshot if age >= RENEW or snapshot != self.published else None
-
-    def update(self, snapshot: Snapshot, ttl: float, now: float) -> Update:
-        left = max(0.0, self.ended + ttl - now) if self.ended else ttl
-        return Update(self.transfer.identifier, self.start, snapshot, left, self.published is None)
-
-    def was_told(self, snapshot: Snapshot, now: float) -> None:
-        self.published = snapshot
-        self.told = now
-        self.moved = snapshot.received + self.transfer.written
-
-
-_Batch = list[tuple[_Tracked, Snapshot]]
-
-#: Told where somebody else entered what the thread waits for: the end of what never began.
-_ROUSE = (Transfer("", 0), 0)
+#: A sentinel that wakes the thread: something else has entered the events that it waits for.
+_WAKE = (Transfer("", 0), 0)
 
 
 class Publisher:
-    """Publishes the transfers of ``table`` to ``store``."""
+    """Publishes the transfers of ``table`` to ``store``. Safe to share among threads."""
 
     def __init__(self, store: Store, table: LookupTable) -> None:
         self._store = store
         self._table = table
+        self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
         _publishers.add(self)
 
     def after_fork(self) -> None:
-        """Know nothing: what the parent's transfers do, the parent publishes."""
-        # Carries a transfer and its start, an end and 0, or None: the process ends. SimpleQueue,
-        # since a garbage collection in mid-put may settle an abandoned transfer.
-        self._news: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
-        self._running: dict[str, _Tracked] = {}
-        self._ended: OrderedDict[str, _Tracked] = OrderedDict()
-        #: Starts and ends that were not published yet.
-        self._fresh: dict[str, _Tracked] = {}
-        #: Held by who enters what was told, or tells the store.
+        """Start without transfers: the parent publishes its own."""
+        # A start is the transfer and its time, an end is the transfer and 0, None closes. It is a
+        # SimpleQueue since a garbage collection amid ``put`` may settle an abandoned transfer.
+        self._events: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
+        self._publications = Publications()
+        #: Held while events are entered or the store is written.
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         self._finalizer: object = None
         self._closing = False
         self._away = False
-        #: Whether the store may have lost what it was told.
+        #: Whether the store may have lost what was published.
         self._emptied = False
         self._next_look = 0.0
-        self._gather_until = 0.0
+        self._collect_until = 0.0
 
     def started(self, transfer: Transfer) -> None:
         """Take note of a new transfer. Costs the caller a microsecond."""
-        self._tell(transfer, time.monotonic_ns())
+        self._enqueue(transfer, time.monotonic_ns())
 
     def ended(self, transfer: Transfer) -> None:
-        """Take note of the end of a transfer that `started` knows."""
-        # One whose start is still news needs no more: its end is seen when that is entered.
-        if transfer.identifier in self._running:
-            self._tell(transfer, 0)
+        """Take note of the end of a transfer that was given to `started`."""
+        # If the start is still in the queue, the thread finds the end when it enters the start.
+        if transfer.identifier in self._publications.running:
+            self._enqueue(transfer, 0)
 
     def shown(self, transfer: Transfer) -> Snapshot:
-        """Return what to tell of a transfer that runs here, or whose end the store is not told yet.
+        """Return what to show of a transfer that runs here, or whose end is not published yet.
 
-        Who asks this process now may ask another next, which must not know less. So where the
-        store is near, it is told first; and while that would have to wait, the answer is what it
-        was told before.
+        Whoever asks this process now may ask another one next, and must not be told less there.
+        So if the store is near, the snapshot is published first. If that would have to wait, the
+        answer is what was published last. Never raises.
         """
+        try:
+            return self._publish_and_show(transfer)
+        except Exception as error:
+            self._faults.report("a transfer is shown without asking the system", error)
+            return transfer.snapshot(sample=False)
+
+    def _publish_and_show(self, transfer: Transfer) -> Snapshot:
         own = transfer.snapshot()
         if not self._store.near:
             return own
-        tracked = self._find(transfer)
-        if tracked is not None and tracked.published == own:
+        publication = self._publications.find(transfer)
+        if publication is not None and publication.snapshot == own:
             return own
         if not self._working.acquire(blocking=False):
-            return (tracked and tracked.published) or own
+            return (publication and publication.snapshot) or own
         try:
             now = time.monotonic()
-            if not self._news.empty():
-                self._absorb(now)
-                self._news.put(_ROUSE)
-            # Taken anew: it may have ended before its end was entered here.
-            own, tracked = transfer.snapshot(), self._find(transfer)
-            if tracked is not None and tracked.published != own and not self._away:
+            if not self._events.empty():
+                self._enter_all(now)
+                self._events.put(_WAKE)
+            # Both again, since the transfer may have ended before its end was entered here.
+            own, publication = transfer.snapshot(), self._publications.find(transfer)
+            if publication is not None and publication.snapshot != own and not self._away:
                 try:
-                    self._publish([(tracked, own)], now, patience=0.0)
+                    self._publish([(publication, own)], now, timeout=0.0)
                 except StoreBusy:
-                    return tracked.published or own
+                    return publication.snapshot or own
             return own
         finally:
             self._working.release()
 
-    def _find(self, transfer: Transfer) -> _Tracked | None:
-        identifier = transfer.identifier
-        tracked = self._running.get(identifier) or self._ended.get(identifier)
-        return tracked if tracked is not None and tracked.transfer is transfer else None
-
     def close(self) -> None:
-        """Publish the last ends, and what still runs as cut; wait a second for it at most."""
+        """Publish the last ends, and what still runs as cut; wait a second for that at most."""
         thread = self._thread
         if thread is not None:
-            self._news.put(None)
-            thread.join(FAREWELL)
+            self._events.put(None)
+            thread.join(CLOSE_TIMEOUT)
 
-    def _tell(self, transfer: Transfer, start: int) -> None:
-        self._news.put((transfer, start))
+    def _enqueue(self, transfer: Transfer, start: int) -> None:
+        self._events.put((transfer, start))
         if self._thread is None:
             self._start()
 
@@ -215,9 +174,9 @@ class Publisher:
             self._thread = thread
             try:
                 thread.start()
-            except RuntimeError:  # no more threads: the next transfer tries again
+            except RuntimeError:  # there can be no more threads: the next transfer tries again
                 self._thread = None
-            # The children of multiprocessing leave without the interpreter's own exit functions.
+            # A child of multiprocessing ends without running the interpreter's exit functions.
             util = sys.modules.get("multiprocessing.util")
             if util is not None and self._finalizer is None:
                 self._finalizer = util.Finalize(None, _close_all, exitpriority=0)
@@ -225,161 +184,185 @@ class Publisher:
     def _run(self) -> None:
         while True:
             try:
-                while self._round():
+                while self._try_round():
                     pass
             finally:
                 self._thread = None
-            # Whoever told something before that line saw a thread, and started none.
+            # An event that came before that line saw a thread, and started none.
             with self._starting:
-                if self._news.empty() or self._thread is not None:
+                if self._events.empty() or self._thread is not None:
                     return
                 self._thread = threading.current_thread()
 
+    def _try_round(self) -> bool:
+        try:
+            return self._round()
+        except Exception as error:
+            self._faults.report("transfers are published late", error)
+            # Those that are new are among the running or ended ones too, which the next look finds.
+            self._publications.fresh.clear()
+            time.sleep(TICK)
+            return True
+
     def _round(self) -> bool:
-        """Wait for something to do, and do it; False when there was nothing for long."""
-        busy = bool(self._running or self._ended)
-        told = self._wait(self._next_look if busy else time.monotonic() + LINGER)
+        """Wait for something to do, and do it; return False to end the thread."""
+        publications = self._publications
+        busy = bool(publications.running or publications.ended)
+        woken = self._wait(self._next_look if busy else time.monotonic() + IDLE)
         with self._working:
             now = time.monotonic()
-            self._absorb(now)
+            self._enter_all(now)
             if self._closing:
                 self._closing = False
-                self._last_words(now)
+                self._publish_last(now)
                 return False
             if now >= self._next_look:
                 self._look(now)
-            elif self._fresh and not self._away:
-                # What has just begun has hardly sent anything: most of it is over before the first
-                # look, and to ask the system about each costs more than all the rest.
-                fresh = self._fresh.values()
-                self._publish([(each, each.transfer.snapshot(sample=False)) for each in fresh], now)
-            self._fresh.clear()
+            elif publications.fresh and not self._away:
+                # A transfer that has just begun has hardly sent anything, and most are over before
+                # the first look. To ask the system about each would cost more than all the rest.
+                self._publish(self._snapshots(publications.fresh, sample=False), now)
+            publications.fresh.clear()
             if self._emptied and not self._away:
-                self._repeat_ends()
-        return busy or told
+                self._republish_finished()
+        return busy or woken
 
     def _wait(self, until: float) -> bool:
-        """Let some gather after the last batch, then wait for the next; tell if anything came."""
-        pause = self._gather_until - time.monotonic()
+        """Let events collect after the last batch, then wait for one; return whether one came."""
+        pause = self._collect_until - time.monotonic()
         if pause > 0:
             time.sleep(pause)
         try:
-            item = self._news.get(timeout=max(0.0, until - time.monotonic()))
+            event = self._events.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:
             return False
         with self._working:
-            self._enter(item, time.monotonic())
+            self._enter(event, time.monotonic())
         return True
 
-    def _absorb(self, now: float) -> None:
-        """Enter what was told since."""
+    def _enter_all(self, now: float) -> None:
+        """Enter all events that are in the queue."""
         with suppress(Empty):
             while True:
-                self._enter(self._news.get_nowait(), now)
-        while len(self._ended) > self._table.capacity:
-            self._ended.popitem(last=False)[1].transfer.told = True
+                self._enter(self._events.get_nowait(), now)
+        self._publications.limit_ended(self._table.capacity)
 
-    def _enter(self, item: tuple[Transfer, int] | None, now: float) -> None:
-        """Enter a start or an end, to be published with the next batch."""
-        if item is None:
+    def _enter(self, event: tuple[Transfer, int] | None, now: float) -> None:
+        if event is None:
             self._closing = True
-            return
-        transfer, start = item
-        identifier = transfer.identifier
-        if start:
-            self._ended.pop(identifier, None)
-            tracked = self._running[identifier] = _Tracked(transfer, start)
         else:
-            known = self._running.get(identifier)
-            if known is None or known.transfer is not transfer:
-                return  # entered already, or displaced just before it ended
-            tracked = known
-        # Looked at only now that `ended` finds it among the running ones.
-        if transfer.state is not State.RUNNING:
-            tracked.ended = now
-            self._ended[identifier] = tracked
-            del self._running[identifier]
-        self._fresh[identifier] = tracked
+            self._publications.enter(*event, now)
 
     def _look(self, now: float) -> None:
-        """Publish what is due, and choose when to look again."""
+        """Publish what is due, and set the time of the next look."""
         spent = time.thread_time()
-        few = FEW if self._store.near else FEW_AFAR
-        calm = 0.0 if len(self._running) <= few else CALM
-        batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
-        for tracked in self._running.values():
-            snapshot = tracked.changed(now, calm)
+        few = FEW if self._store.near else FEW_REMOTE
+        running = self._publications.running
+        calm = 0.0 if len(running) <= few else CALM
+        batch = self._snapshots(self._publications.ended)
+        for publication in list(running.values()):
+            try:
+                snapshot = publication.due(now, calm)
+            except Exception as error:
+                self._drop(publication, error)
+                continue
             if snapshot is not None:
-                batch.append((tracked, snapshot))
+                batch.append((publication, snapshot))
         if not batch or self._publish(batch, now):
             cost = time.thread_time() - spent
-            self._next_look = now + min(max(TICK, cost / SHARE), RENEW)
+            self._next_look = now + min(max(TICK, cost / SHARE), RENEWAL)
 
-    def _publish(self, batch: _Batch, now: float, patience: float = PATIENCE) -> bool:
-        """Write a batch; tell whether the store took it. Raises `StoreBusy` if in a hurry."""
+    def _snapshots(self, publications: dict[str, Publication], sample: bool = True) -> _Batch:
+        batch: _Batch = []
+        for publication in list(publications.values()):
+            try:
+                batch.append((publication, publication.transfer.snapshot(sample)))
+            except Exception as error:
+                self._drop(publication, error)
+        return batch
+
+    def _publish(self, batch: _Batch, now: float, timeout: float = WRITE_TIMEOUT) -> bool:
+        """Write a batch; return whether the store took it.
+
+        Raises `StoreBusy` if ``timeout`` is shorter than the usual one.
+        """
         ttl = self._table.ttl
         spent = time.thread_time()
+        updates = [publication.update(snapshot, ttl, now) for publication, snapshot in batch]
         try:
-            outcome = self._store.publish(
-                [tracked.update(snapshot, ttl, now) for tracked, snapshot in batch], patience
-            )
+            result, refused = write(self._store, updates, timeout)
         except StoreError as error:
-            if isinstance(error, StoreBusy) and patience < PATIENCE:
+            if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
             self._away = True
             self._next_look = now + RETRY
             return False
-        self._emptied |= self._away or outcome.emptied
+        self._emptied |= self._away or result.emptied
         self._away = False
-        for tracked, snapshot in batch:
-            tracked.was_told(snapshot, now)
-            if tracked.ended:
-                tracked.transfer.told = True
-                self._ended.pop(tracked.transfer.identifier, None)
-        for identifier in outcome.displaced:
-            lost = self._running.pop(identifier, None)
-            if lost is not None:
-                lost.transfer.told = True
-                self._table.release(lost.transfer)
+        for publication, snapshot in batch:
+            identifier = publication.transfer.identifier
+            if identifier in refused:
+                self._drop(publication, refused[identifier])
+                continue
+            publication.published(snapshot, now)
+            if publication.ended_at:
+                publication.transfer.end_published = True
+                self._publications.ended.pop(identifier, None)
+        for identifier in result.displaced:
+            loser = self._publications.running.pop(identifier, None)
+            if loser is not None:
+                loser.transfer.end_published = True
+                self._table.release(loser.transfer)
         cost = time.thread_time() - spent
-        self._gather_until = now + min(max(GATHER, cost / SHARE), GATHER_MANY)
+        self._collect_until = now + min(max(COLLECT, cost / SHARE), COLLECT_MOST)
         return True
 
-    def _repeat_ends(self) -> None:
+    def _drop(self, publication: Publication, error: Exception) -> None:
+        """Publish no more of a transfer."""
+        self._faults.report("a transfer is not published", error)
+        self._publications.drop(publication)
+
+    def _republish_finished(self) -> None:
         """Publish again what is finished: the store may have lost it."""
-        # A start before all others displaces none.
+        # With a start before all others, an update displaces no transfer.
         updates = [
-            Update(each, 0, last, left, first=False) for each, last, left in self._table.finished()
+            Update(identifier, 0, snapshot, left, first=False)
+            for identifier, snapshot, left in self._table.finished()
         ]
         try:
-            self._store.publish(updates)
+            _, refused = write(self._store, updates, WRITE_TIMEOUT)
         except StoreError:
             self._away = True
-        else:
-            self._emptied = False
+            return
+        self._emptied = False
+        for error in refused.values():
+            self._faults.report("a transfer is not published", error)
 
-    def _last_words(self, now: float) -> None:
-        """Publish every end, and what still runs as cut: nobody will tell how it went on."""
-        batch: _Batch = [(tracked, tracked.transfer.snapshot()) for tracked in self._ended.values()]
-        for tracked in self._running.values():
-            tracked.ended = now
-            snapshot = tracked.transfer.snapshot()  # which may find that it is over
+    def _publish_last(self, now: float) -> None:
+        """Publish every end, and what still runs as cut: nobody will publish how it goes on."""
+        batch = self._snapshots(self._publications.ended)
+        # A snapshot may find that its transfer is over.
+        for publication, snapshot in self._snapshots(self._publications.running):
+            publication.ended_at = now
             runs = snapshot.state is State.RUNNING
-            batch.append((tracked, lapsed(snapshot) if runs else snapshot))
+            batch.append((publication, lapsed(snapshot) if runs else snapshot))
         if batch and not self._away:
             self._publish(batch, now)
-        self._running.clear()
-        self._ended.clear()
+        self._publications = Publications()
 
 
 @cache
 def _warn_of_late_patching() -> None:
-    """Say once what is wrong where gevent made threads out of what blocks them all."""
+    """Warn once if gevent replaced ``time.sleep`` too late.
+
+    The locks and queues of this module then block all of gevent's greenlets.
+    """
     if time.sleep is not _SLEEP:
-        logger.warning(
-            "gevent patched this process after mod_progress was imported, so that requests wait for"
-            " the thread that publishes transfers: patch first"
-        )
+        with suppress(Exception):  # a request must not fail because a log handler does
+            logger.warning(
+                "gevent patched this process after mod_progress was imported, so that requests wait"
+                " for the thread that publishes transfers: patch first"
+            )
 
 
 _publishers: WeakSet[Publisher] = WeakSet()
@@ -387,5 +370,4 @@ _publishers: WeakSet[Publisher] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    for publisher in list(_publishers):
-        publisher.close()
+    for_each(_publishers, Publisher.close)

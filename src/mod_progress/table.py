@@ -1,8 +1,8 @@
-"""The lookup table of this process: id -> Transfer, while it runs and for its ttl after.
+"""The lookup table of this process: id -> Transfer, while it runs and for ``ttl`` seconds after.
 
-Every operation costs O(1), however many entries there are. Nothing scans and nothing needs a
-timer: finished entries leave in the order in which they came, a few with each new one, and a lookup
-never believes one whose time is over. Nor does a lookup wait for a lock.
+Every operation takes the same time, however many entries there are. There is no scan and no timer:
+each new entry drops a few finished ones, the oldest first, and a lookup ignores an entry whose time
+is over. A lookup waits for no lock.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.transfer import UNKNOWN, Snapshot, Transfer
 
-#: How many entries the table holds, running and finished, where nobody says otherwise.
+#: How many entries the table holds by default, running and finished.
 DEFAULT_CAPACITY = 100_000
 
-#: How many expired entries a new one may drop: more than the one, so that the backlog shrinks, and
-#: few enough that no request waits for it (0.4 microseconds an entry).
+#: How many expired entries each new entry drops at the most: more than one, so that their number
+#: shrinks, and few, so that no request waits for it (0.4 microseconds an entry).
 SWEEP = 4
 
 
@@ -32,23 +33,24 @@ class LookupTable:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep finished entries for ``ttl`` seconds of ``clock``, and ``capacity`` in all."""
-        #: Told of each end, if it is set: for a publisher.
+        #: Called with each transfer that ends, if it is set: for the publisher.
         self.on_end: Callable[[Transfer], None] | None = None
         self.ttl = ttl
         self.capacity = capacity
         self._clock = clock
-        # Bound once: each transfer holds it for as long as it is readable.
+        self._faults = FaultLog()
+        # Bound once, as each transfer holds it: a new bound method each would take memory.
         self._settled = self._finish
         self.after_fork()
 
     def __len__(self) -> int:
-        """Count the entries that are held, those that wait to be swept included."""
+        """Return the number of entries, including expired ones that were not dropped yet."""
         return len(self._running) + len(self._finished)
 
     def register(self, identifier: str, request_size: int | None) -> Transfer | None:
-        """Enter a new transfer; one that had the id before goes on, unseen.
+        """Enter a new transfer and return it; None where the table is full of running transfers.
 
-        Returns None where the table is full of running transfers.
+        A transfer that had the id before goes on, but is found no more.
         """
         with self._lock:
             self._sweep()
@@ -68,18 +70,18 @@ class LookupTable:
         transfer = running.get(identifier)
         if transfer is not None:
             return transfer
-        # Whoever moves an entry sets the new one before it takes the old one away: so what is not
-        # found in the second place may only just have come back into the first.
+        # An entry that moves is entered in the new place before it leaves the old one. So if it is
+        # in neither, a new transfer may have taken the id between the two looks: look once more.
         transfer = self._finished.get(identifier) or running.get(identifier)
         return transfer if transfer is not None and transfer.expires > self._clock() else None
 
     def lookup(self, identifier: str) -> Snapshot:
-        """Return the picture of this moment, `UNKNOWN` where there is none."""
+        """Return a snapshot of the transfer that has the id, `UNKNOWN` where there is none."""
         transfer = self.find(identifier)
         return UNKNOWN if transfer is None else transfer.snapshot()
 
     def runs(self, transfer: Transfer) -> bool:
-        """Whether it is in the table, and not finished."""
+        """Whether this transfer is in the table and has not ended."""
         return self._running.get(transfer.identifier) is transfer
 
     def in_flight(self) -> list[Transfer]:
@@ -88,7 +90,7 @@ class LookupTable:
             return list(self._running.values())
 
     def finished(self) -> list[tuple[str, Snapshot, float]]:
-        """Return what is finished: id, last snapshot, and the seconds for which it is readable."""
+        """Return id, last snapshot and seconds left to read it, of each finished transfer."""
         now = self._clock()
         with self._lock:
             held = list(self._finished.values())
@@ -99,20 +101,21 @@ class LookupTable:
         ]
 
     def release(self, transfer: Transfer) -> None:
-        """Let a running transfer go on unseen: another process has taken its id over."""
+        """Drop a running transfer, whose id another process has taken over. It goes on."""
         with self._lock:
             if self.runs(transfer):
                 del self._running[transfer.identifier]
 
     def after_fork(self) -> None:
-        """Hold nothing: how the parent's transfers go on, a child does not see."""
+        """Drop all entries: a child process does not see how the transfers of its parent go on."""
         self._running: dict[str, Transfer] = {}
-        # Ordered by the time of the end. OrderedDict, since the oldest entry of a dict that was
-        # emptied from its front is found only by walking over all that have left.
+        # In the order of their ends. An OrderedDict, as a dict would walk over all the entries that
+        # were deleted at its front to find the oldest one.
         self._finished: OrderedDict[str, Transfer] = OrderedDict()
-        #: No entry is over before.
+        #: The time before which no entry expires.
         self._none_over_until = 0.0
-        # Reentrant: a garbage collection inside may close an abandoned response, which settles.
+        # Reentrant, as a garbage collection may run while the lock is held, close an abandoned
+        # response and so end its transfer.
         self._lock = threading.RLock()
 
     def _finish(self, transfer: Transfer) -> None:
@@ -124,10 +127,13 @@ class LookupTable:
                 self._finished[transfer.identifier] = transfer
             del self._running[transfer.identifier]
         if self.on_end is not None:
-            self.on_end(transfer)
+            try:
+                self.on_end(transfer)
+            except Exception as error:  # the request that ends must not fail for it
+                self._faults.report("other processes do not know the end of a transfer", error)
 
     def _sweep(self) -> None:
-        """Drop a few of the entries whose time is over."""
+        """Drop a few expired entries."""
         finished = self._finished
         if not finished or (now := self._clock()) < self._none_over_until:
             return

@@ -1,35 +1,31 @@
-"""All that a front needs: track a request, show a transfer."""
+"""Tracks requests and looks transfers up, with the options, the table and the store of a front."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
+from mod_progress.futures import map_future
 from mod_progress.identifier import (
-    CALLBACK_PARAMETER,
+    OWNER_PREFIX,
     PARAMETER,
+    RULE,
     check_identifier,
     find_identifier,
-    find_parameter,
-    identify,
+    lets_only_look,
+    shared_form,
+    shorten,
 )
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
-from mod_progress.show.formats import JSON, Format
 from mod_progress.stores.contract import Store
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 logger = logging.getLogger("mod_progress")
-
-
-class Answer(NamedTuple):
-    """What a show says: always status 200, with `formats.HEADERS`."""
-
-    content_type: str
-    body: bytes
 
 
 class Tracker:
@@ -52,6 +48,7 @@ class Tracker:
             self._publisher = Publisher(store, self.table)
             self.table.on_end = self._publisher.ended
         self._full = False
+        self._faults = FaultLog()
         renew_after_fork(self.table)
 
     def track(
@@ -62,11 +59,11 @@ class Tracker:
         request_size: int | None,
         options: Options | None = None,
     ) -> Transfer | None:
-        """Register a request that is to be tracked; None where it is not.
+        """Register a request that is to be tracked; return None where it is not.
 
-        ``header`` is the value of the request header `identifier.PARAMETER`, ``request_size`` the
-        body's size in bytes, None while nobody knows it. ``options`` stand in for the tracker's
-        own for this request; their ttl does not count.
+        ``header`` is the value of the request header `identifier.FIELD`. ``request_size`` is the
+        size of the body in bytes, None while nobody knows it. ``options`` replace those of the
+        tracker for this request, except for the ttl.
         """
         options = options or self.options
         if method not in options.methods:
@@ -76,77 +73,105 @@ class Tracker:
             return None
         candidate = find_identifier(query, header)
         identifier = check_identifier(candidate)
-        if identifier is None:
+        if identifier is None or lets_only_look(identifier):
             if options.debug:
-                logger.debug("not tracked: %s", _why_not(candidate))
+                logger.debug("not tracked: %s", _why_not(candidate, identifier))
             return None
-        transfer = self.table.register(identifier, request_size)
+        transfer = self.table.register(shared_form(identifier), request_size)
         if transfer is None:
-            self._say_full()
-        else:
-            self._full = False
-            if self._publisher is not None:
-                self._publisher.started(transfer)
-            if options.debug:
-                logger.debug("tracking %s %s", method, identifier)
+            self._warn_that_it_is_full()
+            return None
+        self._full = False
+        self._publish(transfer)
+        if options.debug:
+            logger.debug("tracking %s %s", method, shorten(identifier))
         return transfer
 
-    def show(
-        self, query: bytes, header: bytes | None, form: Format = JSON
-    ) -> Answer | Future[Answer] | None:
-        """Answer for the id that the query or the header carries; None where it carries none.
-
-        The answer is there at once, or a future of it where a store far away is asked.
-        """
-        identifier = identify(query, header)
-        if identifier is None:
-            return None
-        return self.answer(identifier, form, find_parameter(query, CALLBACK_PARAMETER))
-
-    def answer(
-        self, identifier: str, form: Format, callback: bytes | None
-    ) -> Answer | Future[Answer]:
-        """Answer for an id, as `show` does; ``callback`` names the function of a jsonp answer."""
-        found = self.look(identifier)
-        if isinstance(found, Snapshot):
-            return Answer(form.content_type, form.render(found, callback))
-        answer: Future[Answer] = Future()
-
-        def reply(snapshot: Future[Snapshot]) -> None:
-            if answer.set_running_or_notify_cancel():
-                answer.set_result(
-                    Answer(form.content_type, form.render(snapshot.result(), callback))
-                )
-
-        found.add_done_callback(reply)
-        return answer
+    def _publish(self, transfer: Transfer) -> None:
+        if self._publisher is not None:
+            try:
+                self._publisher.started(transfer)
+            except Exception as error:  # the request that is tracked must not fail for it
+                self._faults.report("other processes do not know a transfer", error)
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return the picture of a transfer: this process's own while it runs, else the store's.
+        """Return how far a transfer is, at once or as a future where the store is far away.
 
-        What finished here may have been taken over elsewhere, so the store is asked; but what it
-        does not know, this process may.
+        A transfer that runs in this process is answered from its own counters. For one that ended
+        here the store is asked first, as another process may have taken the id over since. Where
+        the store does not know it, this process answers.
         """
         transfer = self.table.find(identifier)
-        if self.store is None or self._publisher is None:
-            return UNKNOWN if transfer is None else transfer.snapshot()
-        if transfer is not None and not transfer.told:
-            return self._publisher.shown(transfer)
-        found = self.store.lookup(identifier)
+        if transfer is not None and (self.store is None or not transfer.end_published):
+            return self._look_here(transfer)
+        if self.store is None:
+            return UNKNOWN
+        try:
+            found = self.store.lookup(identifier)
+        except Exception as error:
+            found = self.lookup_failed(error)
         if transfer is None:
             return found
+        own = transfer.snapshot()
         if isinstance(found, Snapshot):
-            return transfer.snapshot() if found.state is State.UNKNOWN else found
-        return _or_else(found, transfer.snapshot())
+            return own if found.state is State.UNKNOWN else found
+        return map_future(
+            found, lambda far: own if far.state is State.UNKNOWN else far, self.lookup_failed
+        )
+
+    def look_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return how far each transfer is, in their order, as `look` does for one.
+
+        The store is asked once, for all that it may know better.
+        """
+        transfers = [self.table.find(identifier) for identifier in identifiers]
+        found = [UNKNOWN if each is None else self._look_here(each) for each in transfers]
+        asked = [
+            place for place, each in enumerate(transfers) if each is None or each.end_published
+        ]
+        if self.store is None or not asked:
+            return found
+
+        def merge(stored: Sequence[Snapshot]) -> list[Snapshot]:
+            for place, snapshot in zip(asked, stored, strict=True):
+                if snapshot.state is not State.UNKNOWN:
+                    found[place] = snapshot
+            return found
+
+        def know_nothing(error: Exception) -> list[Snapshot]:
+            return [self.lookup_failed(error)] * len(asked)
+
+        try:
+            stored = self.store.lookup_many([identifiers[place] for place in asked])
+        except Exception as error:
+            stored = know_nothing(error)
+        return (
+            merge(stored) if isinstance(stored, list) else map_future(stored, merge, know_nothing)
+        )
+
+    def _look_here(self, transfer: Transfer) -> Snapshot:
+        """Return how far a transfer of this process is."""
+        if self._publisher is None or transfer.end_published:
+            return transfer.snapshot()
+        try:
+            return self._publisher.shown(transfer)
+        except Exception as error:
+            self.lookup_failed(error)
+            return transfer.snapshot()
+
+    def lookup_failed(self, error: Exception) -> Snapshot:
+        """Return what a lookup finds that raised ``error``, which no store should."""
+        self._faults.report("a process answers from its own table alone", error)
+        return UNKNOWN
 
     def close(self) -> None:
-        """Publish the last ends, wait a second for it at most, and close the store."""
+        """Publish the last ends, which takes a second at most, and close the store."""
         if self.store is not None and self._publisher is not None:
             self._publisher.close()
             self.store.close()
 
-    def _say_full(self) -> None:
-        """Say once, until there is room again, that requests go on untracked."""
+    def _warn_that_it_is_full(self) -> None:
+        """Warn once, until there is room again, that requests go on untracked."""
         if not self._full:
             self._full = True
             logger.warning(
@@ -155,20 +180,10 @@ class Tracker:
             )
 
 
-def _why_not(candidate: bytes | None) -> str:
+def _why_not(candidate: bytes | None, identifier: str | None) -> str:
     if candidate is None:
         return f"no {PARAMETER} in the query or the headers"
-    return f"{PARAMETER} {candidate[:128]!r} is not 1 to 128 visible ASCII characters"
-
-
-def _or_else(found: Future[Snapshot], own: Snapshot) -> Future[Snapshot]:
-    """Return a future of what the store found, or else of what this process knows."""
-    chosen: Future[Snapshot] = Future()
-    chosen.set_running_or_notify_cancel()
-
-    def choose(found: Future[Snapshot]) -> None:
-        snapshot = found.result()
-        chosen.set_result(own if snapshot.state is State.UNKNOWN else snapshot)
-
-    found.add_done_callback(choose)
-    return chosen
+    shown = shorten(candidate.decode("latin-1"))
+    if identifier is None:
+        return f"{PARAMETER} {shown!r} is not {RULE}"
+    return f"{PARAMETER} {shown!r} lets one only look: an id that begins with {OWNER_PREFIX} tracks"

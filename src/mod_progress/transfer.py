@@ -1,4 +1,4 @@
-"""One tracked request: its counters, its states, and the frozen picture of it."""
+"""One tracked request: its counters, its states, and a Snapshot of them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
+from mod_progress.fault_log import FaultLog
+
+_faults = FaultLog()
+
 
 class State(StrEnum):
-    """What a show says of a transfer; the texts are the original's."""
+    """What a show says of a transfer. The texts are those of lighttpd 2's mod_progress."""
 
     UNKNOWN = "unknown"
     RUNNING = "running"
     DONE = "done"
     ERROR = "error"
 
-    # Enum's own is written in Python, and every transfer looks into a table of states.
+    # The hash of Enum is written in Python, and every transfer looks into a table of states.
     __hash__ = str.__hash__
 
 
 class Event(Enum):
-    """What ends a transfer."""
+    """How a transfer ends."""
 
     DELIVERED = "the client has the whole response, and its status is below 400"
     REFUSED = "the client has the whole response, and its status is 400 or more"
@@ -30,15 +34,15 @@ class Event(Enum):
     __hash__ = object.__hash__
 
 
-#: The one transition table. A state that is not in it is final: nothing moves it.
+#: Which event ends which state. A state that is not in this table is final.
 TRANSITIONS = {
     (State.RUNNING, Event.DELIVERED): State.DONE,
     (State.RUNNING, Event.REFUSED): State.ERROR,
     (State.RUNNING, Event.CUT): State.ERROR,
 }
 
-#: The first status that is an error (RFC 9110, section 15.5). The original calls 3xx an error
-#: too; a redirect after a form post is a success.
+#: The first status that is an error (RFC 9110, section 15.5). lighttpd 2's mod_progress takes 3xx
+#: for an error too, but a redirect after a form post is a success.
 FIRST_ERROR_STATUS = 400
 
 
@@ -59,14 +63,15 @@ UNKNOWN = Snapshot(State.UNKNOWN)
 class Transfer:
     """One tracked request, from its head until the client has the whole response.
 
-    A front adds to ``received`` and ``written``, plain integers: that is all that moving bytes
-    costs. Whoever looks takes a `snapshot`.
+    A front adds to the plain integers ``received`` and ``written``. That is all that tracking costs
+    while bytes move. Whoever wants to know how far the transfer is takes a `snapshot`.
     """
 
     __slots__ = (
         "_acknowledged",
         "_last",
         "_settled",
+        "end_published",
         "expires",
         "identifier",
         "received",
@@ -74,7 +79,6 @@ class Transfer:
         "response_size",
         "state",
         "status",
-        "told",
         "unacknowledged",
         "written",
     )
@@ -97,25 +101,28 @@ class Transfer:
         self.response_size: int | None = None
         #: The response's status; 0 while no response was sent.
         self.status = 0
-        #: Tells how many of the written bytes the client does not have yet, where that is known.
+        #: Returns how many of the written bytes the client does not have yet; None where nobody
+        #: can know. It is called from any thread.
         self.unacknowledged: Callable[[], int] | None = None
-        #: When the table forgets it, by the table's clock: some time after its end.
+        #: When the table forgets the transfer, by the table's clock. It is set at the end.
         self.expires = math.inf
-        #: Whether its end is in the store, where another process may have taken its id over since.
-        self.told = False
+        #: Whether the store has the end of this transfer. From then on the store is asked first,
+        #: as another process may have taken the id over.
+        self.end_published = False
         self._acknowledged = 0
         self._last: Snapshot | None = None
         self._settled = settled
 
     def request_ended(self) -> None:
-        """The whole request body is here, so its size is known even if it came chunked."""
+        """Note that the whole request body is here: its size is known, even if it came chunked."""
         if self.request_size is None:
             self.request_size = self.received
 
     def response_started(self, status: int, size: int | None) -> None:
-        """The head of the final response went out; ``size`` is that of the body that follows.
+        """Note that the head of the final response went out.
 
-        Nothing goes out after the end: an app may answer a client that has left.
+        ``size`` is the Content-Length of the body that follows, None where there is none. Changes
+        nothing after the end of the transfer: an app may answer a client that has left.
         """
         if self.state is not State.RUNNING:
             return
@@ -123,28 +130,35 @@ class Transfer:
         self.response_size = size
 
     def delivered(self) -> None:
-        """The client has the whole response."""
+        """End the transfer: the client has the whole response."""
         self._settle(Event.DELIVERED if self.status < FIRST_ERROR_STATUS else Event.REFUSED)
 
     def cut(self) -> None:
-        """The transfer ended before the client had the whole response."""
+        """End the transfer: the client will not get the whole response."""
         self._settle(Event.CUT)
 
     def snapshot(self, sample: bool = True) -> Snapshot:
-        """Take the picture of this moment. ``sent`` never steps back from one to the next.
+        """Return the state and the counters of this moment.
 
-        Without ``sample`` the system is not asked: ``sent`` is what it said last.
-
-        Another thread may move the transfer on meanwhile: the counters are read after the state,
-        as those of a transfer that is over are final.
+        ``sent`` never decreases from one snapshot to the next. Without ``sample`` the system is not
+        asked how much the client has: ``sent`` is what the system said last.
         """
         if self._last is not None:
             return self._last
         unacknowledged = self.unacknowledged
         if unacknowledged is not None and sample:
-            # The queue also holds what is not body (a head, framing), so the difference may
-            # be short of the truth for an instant, and negative at the start.
-            self._acknowledged = max(self._acknowledged, self.written - unacknowledged())
+            try:
+                lacking = unacknowledged()
+            except Exception as error:
+                # Whoever looks gets an answer all the same: the count of what was written stands.
+                _faults.report("how much the client of a transfer has is not known", error)
+                self.unacknowledged = unacknowledged = None
+            else:
+                # The queue also holds heads and framing, so the difference may be too small for a
+                # moment, and negative at the start.
+                self._acknowledged = max(self._acknowledged, self.written - lacking)
+        # Another thread may move the transfer on meanwhile. So the state is read before the
+        # counters: the counters of a transfer that has ended do not change any more.
         state = self.state
         written = self.written
         if unacknowledged is None or state is not State.RUNNING:
@@ -160,9 +174,10 @@ class Transfer:
         )
 
     def unchanged(self, since: Snapshot) -> bool:
-        """Whether a picture would look like that one: asked in a fraction of the time of taking it.
+        """Whether `snapshot` would return the same as ``since``.
 
-        False where that takes a question to the system: once some of the response was written.
+        It takes a fraction of the time of a snapshot. Once some of the response was written, it
+        returns False, as only the system knows how much of that the client has.
         """
         return (
             not self.written
@@ -179,7 +194,7 @@ class Transfer:
             return
         self.state = state
         self.unacknowledged = None
-        # What an app still reads or writes after the end is not part of it.
+        # What an app reads or writes after the end is not part of the transfer.
         self._last = self.snapshot()
         if self._settled is not None:
             self._settled(self)

@@ -29,11 +29,15 @@ class Client:
         self.peer = peer
         self.local = local
         self.scheme = scheme
-        self.state = SimpleNamespace(tracker=Tracker(), date=b"", draining=False)
+        self.trusted = False
+        self.state = SimpleNamespace(tracker=Tracker(), ticker=None, date=b"", draining=False)
         self.sent = b""
 
     def write(self, data: bytes) -> None:
         self.sent += data
+
+    def check(self) -> None:
+        pass
 
     def unacknowledged(self) -> int:
         return 0

@@ -121,11 +121,14 @@ class Gateway:
         return self.request("GET", f"/progress?X-Progress-ID={identifier}").json()
 
     def stop(self) -> None:
-        """End the worker; what it still serves is cut."""
+        """End the worker, if nobody has; what it still serves is cut."""
+        if self._life < 0:
+            return
         if self.process.is_alive():
             os.kill(self.pid, signal.SIGTERM)
         self.process.join(PATIENCE)
         os.close(self._life)
+        self._life = -1
         clean = self.process.exitcode == 0
         if self.process.is_alive():
             self.process.kill()

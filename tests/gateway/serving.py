@@ -13,7 +13,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.gateway.running import PATIENCE, eventually
 
@@ -82,12 +82,16 @@ class Serving:
     def said(self, text: str) -> bool:
         return any(text in line for line in self.log)
 
+    @property
+    def reloads(self) -> int:
+        return sum("reloaded" in line and "not reloaded" not in line for line in self.log)
+
     def reload(self, text: str) -> None:
         """Change the configuration, and wait until it is in force."""
-        before = sum("reloaded" in line for line in self.log)
+        before = self.reloads
         self.configuration.write_text(text)
         self.signal(signal.SIGHUP)
-        eventually(lambda: sum("reloaded" in line for line in self.log) > before)
+        eventually(lambda: self.reloads > before)
 
     def wait(self) -> int:
         code = self.process.wait(PATIENCE)
@@ -106,3 +110,9 @@ class Serving:
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
+
+
+class Serve(Protocol):
+    """Starts the real command with a configuration."""
+
+    def __call__(self, text: str, *flags: str, prefix: tuple[str, ...] = ()) -> Serving: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from mod_progress.gateway.backends.actions import Proxy
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.options import Options
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import FORMATS
 from tests.gateway.origin import Origin
 from tests.gateway.running import Gateway, eventually
@@ -23,6 +25,9 @@ from tests.gateway.running import Gateway, eventually
 RUNNING = (
     '{{"state": "running", "received": {}, "sent": 0, "request_size": {}, "response_size": 0}}'
 )
+
+#: What lets one look at the transfer of the id own~secret.
+SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 
 
 def at(path: str) -> Callable[[Exchange], bool]:
@@ -303,6 +308,14 @@ def test_where_the_id_may_be(site: Gateway, head: str, byte_by_byte: bool) -> No
         eventually(lambda: site.show("a")["state"] == "done")
 
 
+@pytest.mark.parametrize("identifier", ["own~secret", SHARED])
+def test_either_form_of_an_id_shows_and_one_tracks(site: Gateway, identifier: str) -> None:
+    for sent, body in (("own~secret", b"1234567"), (SHARED, b"12345678")):
+        assert site.request("POST", f"/?X-Progress-ID={sent}", body).status == 200
+    eventually(lambda: site.show(identifier)["state"] == "done")
+    assert site.show(identifier)["received"] == 7
+
+
 @pytest.mark.parametrize(
     "target",
     ["/", "/?X-Progress-ID=", "/?X-Progress-ID=%20", "/?X-Progress-ID=" + "a" * 129],
@@ -326,7 +339,7 @@ def test_only_some_methods_are_tracked(gateway: Callable[..., Gateway], backend:
 def test_a_show_without_a_valid_id_says_what_is_missing(site: Gateway, target: str) -> None:
     answer = site.request("GET", target)
     assert answer.status == 400
-    assert "X-Progress-ID" in answer.json()["error"]
+    assert answer.body == NO_IDENTIFIER.body
 
 
 def test_a_poll_that_repeats_itself_follows_the_transfer(site: Gateway) -> None:

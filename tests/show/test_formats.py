@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.show.formats import FORMATS, HEADERS
+from mod_progress.show.formats import COMMON_FIELDS, FORMATS
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 RUNNING = Snapshot(State.RUNNING, 123456, 0, 200000, 0)
@@ -66,7 +66,7 @@ def test_the_other_formats_take_no_callback(name: str) -> None:
 
 
 def test_no_answer_is_cached_or_guessed() -> None:
-    assert HEADERS == (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+    assert COMMON_FIELDS == (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 
 COUNTS = st.integers(0, 2**63)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from mod_progress.transfer import Snapshot
 def look(store: Store, identifier: str) -> Snapshot:
     """Look up, waiting for a store that is far away."""
     found = store.lookup(identifier)
-    return found.result(timeout=1.5) if isinstance(found, Future) else found
+    return found.result(timeout=10) if isinstance(found, Future) else found
+
+
+def look_many(store: Store, identifiers: Sequence[str]) -> list[Snapshot]:
+    """Look up several, waiting for a store that is far away."""
+    found = store.lookup_many(identifiers)
+    return found.result(timeout=10) if isinstance(found, Future) else found
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:

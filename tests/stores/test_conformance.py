@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mod_progress.stores.contract import Listing, Outcome, Store, Update
+from mod_progress.stores.contract import Listing, PublishResult, Store, Update
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
-from tests.stores.store_servers import RedisServer, eventually, look
+from tests.stores.store_servers import RedisServer, eventually, look, look_many
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
@@ -74,6 +74,17 @@ def test_another_process_reads_what_was_published(open_store: Open, snapshot: Sn
     assert look(open_store(), "a") == snapshot
 
 
+def test_numbers_beyond_all_bounds_do_no_harm(open_store: Open) -> None:
+    """A client may claim any Content-Length, an app any status, and a configuration any ttl."""
+    store = open_store()
+    huge = Snapshot(State.RUNNING, 2**64, 0, 2**63, 2**70, 10**6)
+    store.publish([update("a", huge), update("b"), update("c", DONE, ttl=1e300)])
+    found = look_many(open_store(), "abc")
+    assert found[0].state is State.RUNNING
+    assert found[0].request_size in (2**63 - 1, 2**63)
+    assert found[1:] == [RUNNING, DONE]
+
+
 def test_every_id_that_is_valid_is_a_key(open_store: Open) -> None:
     identifiers = ["!" * 128, "~", "*", "a:b", "%00", "\\", '"']
     open_store().publish([update(identifier) for identifier in identifiers])
@@ -86,9 +97,37 @@ def test_a_batch_may_be_large(open_store: Open) -> None:
     identifiers = [f"id{number}" for number in range(5000)]
     assert store.publish([update(identifier) for identifier in identifiers]).displaced == []
     found = [store.lookup(identifier) for identifier in identifiers]
-    assert {each.result(timeout=1.5) if isinstance(each, Future) else each for each in found} == {
+    assert {each.result(timeout=10) if isinstance(each, Future) else each for each in found} == {
         RUNNING
     }
+
+
+def test_many_are_looked_up_at_once_in_their_order(open_store: Open) -> None:
+    open_store().publish([update("a"), update("b", DONE), update("c", FAILED)])
+    store = open_store()
+    assert look_many(store, ["c", "nobody", "a", "b", "a"]) == [
+        FAILED,
+        UNKNOWN,
+        RUNNING,
+        DONE,
+        RUNNING,
+    ]
+    assert look_many(store, ["b"]) == [DONE]
+    assert look_many(store, []) == []
+
+
+def test_one_lookup_may_name_thousands(open_store: Open) -> None:
+    store = open_store()
+    identifiers = [f"id{number}" for number in range(5000)]
+    store.publish([update(each) for each in identifiers[::2]])
+    assert look_many(store, identifiers) == [RUNNING, UNKNOWN] * 2500
+
+
+def test_a_lapsed_lease_reads_as_an_error_among_many_too(open_store: Open) -> None:
+    store = open_store(lease=0.2)
+    store.publish([update("a"), update("b", DONE)])
+    lapsed = RUNNING._replace(state=State.ERROR, status=0)
+    eventually(lambda: look_many(store, "ab") == [lapsed, DONE])
 
 
 def test_an_update_replaces_what_was_there(open_store: Open) -> None:
@@ -144,7 +183,7 @@ def test_to_publish_the_same_twice_is_harmless(open_store: Open) -> None:
 
 def test_an_entry_that_the_store_lost_is_written_anew(open_store: Open) -> None:
     store = open_store()
-    assert store.publish([update(first=False)]) == Outcome(
+    assert store.publish([update(first=False)]) == PublishResult(
         emptied=not isinstance(store, MemoryStore)
     )
     assert look(store, "a") == RUNNING
@@ -206,7 +245,7 @@ def test_the_listing_has_running_ones_first(open_store: Open) -> None:
 
     def listed(limit: int) -> list[tuple[str, Snapshot]]:
         found = store.entries(limit)
-        return found.result(timeout=2) if isinstance(found, Future) else found
+        return found.result(timeout=10) if isinstance(found, Future) else found
 
     everything = listed(10)
     assert sorted(everything) == [("a", DONE), ("b", RUNNING), ("c", FAILED), ("d", RUNNING)]

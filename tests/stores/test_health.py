@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from mod_progress.stores.health import Health
@@ -32,3 +35,24 @@ def test_a_store_goes_once_and_is_back_once(
         if record.getMessage().startswith((went, "store redis://example: it is back"))
     ] == lines
     assert len(caplog.records) == len(lines)
+
+
+class _Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("the handler is broken")
+
+
+@pytest.fixture
+def _broken_log() -> Iterator[None]:
+    handler = _Failing()
+    logger = logging.getLogger("mod_progress")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+
+
+@pytest.mark.usefixtures("_broken_log")
+def test_a_broken_log_handler_breaks_no_lookup() -> None:
+    health = Health("redis://example")
+    health.failed("lookup", "no answer")
+    health.worked("lookup")

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -48,15 +47,11 @@ def track(tracker: Tracker, identifier: str, received: int = 0) -> Transfer:
 
 def seen(tracker: Tracker, identifier: str) -> Snapshot:
     found = tracker.look(identifier)
-    return found if isinstance(found, Snapshot) else found.result(timeout=1.5)
+    return found if isinstance(found, Snapshot) else found.result(timeout=10)
 
 
-def is_running(tracker: Tracker) -> bool:
-    return seen(tracker, "runs").state is State.RUNNING
-
-
-def is_lost(tracker: Tracker) -> bool:
-    return seen(tracker, "runs")[::5] == (State.ERROR, 0)
+def has_state(tracker: Tracker, identifier: str, expected: State) -> Callable[[], bool]:
+    return lambda: seen(tracker, identifier).state is expected
 
 
 def in_child(work: Callable[[], bool]) -> bool:
@@ -189,12 +184,13 @@ def test_the_transfers_of_a_killed_process_are_errors_within_ten_seconds(
         with process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"tracking\n"
-            eventually(partial(is_running, tracker))
+            eventually(has_state(tracker, "runs", State.RUNNING))
             process.kill()
     killed = time.monotonic()
     for tracker in trackers:
         assert seen(tracker, "runs").state is State.RUNNING
-        eventually(partial(is_lost, tracker), TO_NOTICE)
+        eventually(has_state(tracker, "runs", State.ERROR), TO_NOTICE)
+        assert seen(tracker, "runs").status == 0
         assert time.monotonic() - killed < TO_NOTICE
         assert seen(tracker, "ended").state is State.DONE
         tracker.close()

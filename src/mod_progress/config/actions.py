@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 
+from mod_progress.config import probes
 from mod_progress.config.argument import Argument
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
@@ -16,11 +19,14 @@ from mod_progress.gateway.actions.answers import (
     RespondPattern,
     Target,
 )
+from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
+from mod_progress.gateway.address import AddressError, parse_address
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.options import check_methods
 from mod_progress.show.formats import FORMATS, JSON
@@ -30,6 +36,8 @@ OPTIONS = Table[Callable[[Argument], Action]]()
 
 #: The statuses of final responses (RFC 9110, section 15).
 _STATUSES = range(200, 600)
+
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
 
 #: How a redirect's target starts, and what of the request's URL it replaces then.
 _TARGETS = {"./": Target.SIBLING, "/": Target.PATH, "?": Target.QUERY}
@@ -62,7 +70,6 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 
 _without_argument("progress.track", Track(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
-_without_argument("static", Static())
 
 
 @ACTIONS.add("progress.show", "mod_progress")
@@ -71,19 +78,57 @@ def _show(draft: Draft, argument: Argument) -> Action:
     return Show(form)
 
 
+@ACTIONS.add("access.same_origin", "mod_access")
+def _same_origin(draft: Draft, argument: Argument) -> Action:
+    if argument.value is None:
+        return SameOrigin()
+    return SameOrigin(frozenset(_host(item) for item in argument.items()))
+
+
+def _host(argument: Argument) -> bytes:
+    """Return the name of a host, as `SameOrigin` takes it."""
+    takes = 'nothing, or names of hosts such as "www.example.com"'
+    host = argument.string(takes).lower()
+    if _HOST_NAME(host) is None:
+        raise ConfigError(f"{argument.directive} takes {takes}, not '{host}'", argument.place)
+    return host.encode()
+
+
+@ACTIONS.add("static")
+def _static(draft: Draft, argument: Argument) -> Action:
+    argument.nothing()
+    return Static(draft.uploads)
+
+
 @ACTIONS.add("upload.store", "mod_progress")
 def _store_uploads(draft: Draft, argument: Argument) -> Action:
-    return StoreUploads(argument.path("the path of a directory"))
+    directory, *settings = argument.items() or (argument,)
+    path = directory.path("the path of a directory")
+    if len(settings) > 1:
+        raise settings[1].refuse("a directory and one list of limits")
+    draft.uploads.add(path)
+    draft.expect(directory.place, partial(probes.creatable_directory, path))
+    return StoreUploads(path, _upload_limits(settings[0]) if settings else DEFAULT_LIMITS)
+
+
+def _upload_limits(argument: Argument) -> UploadLimits:
+    takes = f'limits such as ["form_files" => {DEFAULT_LIMITS.form_files}]'
+    limits = DEFAULT_LIMITS
+    for key, value in argument.pairs(takes):
+        name = key.choice(UploadLimits._fields)
+        limits = limits._replace(**{name: value.integer(f"an integer for {name}", least=1)})
+    return limits
 
 
 @ACTIONS.add("proxy", "mod_proxy")
 def _proxy(draft: Draft, argument: Argument) -> Action:
-    takes = '"host:port" or "unix:/path"'
-    address = argument.string(takes)
+    text = argument.string('"host:port" or "unix:/path"')
     try:
-        return Proxy(draft.backend(address))
-    except ValueError:
-        raise ConfigError(f"proxy takes {takes}, not '{address}'", argument.place) from None
+        address, backend = parse_address(text), draft.backend(text)
+    except AddressError as error:
+        raise ConfigError(f"proxy: {error}", argument.place) from None
+    draft.expect(argument.place, partial(probes.resolvable, address))
+    return Proxy(backend)
 
 
 @ACTIONS.add("docroot")
@@ -92,7 +137,9 @@ def _docroot(draft: Draft, argument: Argument) -> Action:
     directory = argument.pattern(takes).constant
     if not directory or b"\0" in directory:
         raise ConfigError(f"docroot takes {takes}, the same for all requests", argument.place)
-    return Docroot(directory.decode("utf-8", "surrogateescape"))
+    path = directory.decode("utf-8", "surrogateescape")
+    draft.expect(argument.place, partial(probes.directory, path))
+    return Docroot(path)
 
 
 @ACTIONS.add("index")
@@ -103,9 +150,9 @@ def _index(draft: Draft, argument: Argument) -> Action:
 @ACTIONS.add("respond")
 def _respond(draft: Draft, argument: Argument) -> Action:
     takes = 'a status, a text, or both: 404 => "text"'
-    first, *rest = argument.inner_items()
     if argument.value is None:
         return Respond(200)
+    first, *rest = argument.inner_items() or (argument,)
     status, text = 200, Pattern(())
     if isinstance(first.value, bytes):
         rest = [first, *rest]

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
-from mod_progress.identifier import PARAMETER
+from mod_progress.identifier import FIELD
 from mod_progress.transfer import Transfer
-
-_IDENTIFIER_FIELD = PARAMETER.lower().encode()
 
 #: The field of an answer in words.
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
+#: Forbids a browser to guess another media type from the content, and to act on its guess.
+NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: Statuses whose responses have no body, whatever their fields say (RFC 9112, section 6.3).
-BODILESS = frozenset({204, 304})
+#: Statuses whose reasons name a backend, which is no business of the client's.
+_ABOUT_BACKENDS = frozenset({502, 504})
 
 
 class Handler(Protocol):
     """What answers a request: at once, or later where it has to wait."""
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer. Raises `message.Refusal` where the answer is no more than a status.
+        """Answer. Raises `heads.Refusal` where the answer is no more than a status.
 
         With None and the exchange not finished, it is concluded by a callback of the handler's.
         """
@@ -40,6 +43,9 @@ class Abandoned(Protocol):
     def abandon(self) -> None:
         """Stop: nobody waits for the answer any more."""
 
+    def client_ended(self) -> None:
+        """Learn that the client will send nothing more. It may still read."""
+
 
 class Owner(Protocol):
     """What runs an exchange: the connection that the request came on."""
@@ -48,7 +54,7 @@ class Owner(Protocol):
         """Let a task do the work, and conclude the exchange after it."""
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
-        """Answer for an error where that is still possible; else the response stays cut."""
+        """Answer with the error's status where that is still possible; else the response is cut."""
 
     def conclude(self, exchange: Exchange) -> None:
         """The response is handed over, or it is cut: go on with the next request."""
@@ -92,7 +98,7 @@ class Exchange:
         self.tracker = client.state.tracker
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
-        #: The counters; they are nobody's until `track` enters them into the table.
+        #: The counters. `progress.track` replaces them by those of a transfer in the table.
         self.transfer = Transfer("", request.body_size)
         self.handler: Handler | None = None
         #: What answers where no action took the request.
@@ -100,7 +106,7 @@ class Exchange:
         #: The directory that `docroot` names, and the file below it that the path leads to.
         self.docroot: str | None = None
         self.physical_path: str | None = None
-        #: Whether the whole request body is read before an upstream hears of it.
+        #: Whether a backend gets the request only when its whole body is here.
         self.buffer_request_body = False
         #: What serves the exchange without a task, and is told where the client goes.
         self.quick: Abandoned | None = None
@@ -116,7 +122,7 @@ class Exchange:
     @property
     def identifier_field(self) -> bytes | None:
         """The value of the request's header field that may carry the id."""
-        return self.request.named.get(_IDENTIFIER_FIELD)
+        return self.request.named.get(FIELD)
 
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
@@ -130,9 +136,10 @@ class Exchange:
         self.transfer.written += size
 
     def invite(self) -> None:
-        """Ask for the body where the client waits for that; whoever reads it himself calls this.
+        """Ask for the body where the client waits for that (100 Continue).
 
-        Not where the body is coming already, nor after an answer (RFC 9110, section 10.1.1).
+        A handler that reads the body itself calls this. Nothing is sent where the body is coming
+        already, or after an answer (RFC 9110, section 10.1.1).
         """
         waiting = not self.started and not self.body.finished and not self.client.buffer
         if self.request.expects_continue and waiting:
@@ -149,9 +156,9 @@ class Exchange:
         self.client.write(head)
         self.finished = True
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Answer that the request cannot be served, in words."""
-        self.respond(refusal.status, _in_words(refusal.status), TEXT)
+    def refuse(self, refusal: Refusal, lines: bytes = b"") -> None:
+        """Answer in words that the request cannot be served, and why."""
+        self.respond(refusal.status, _in_words(refusal), TEXT + NOSNIFF + lines)
 
     def start(
         self,
@@ -181,11 +188,14 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send the next bytes of the response's body, and wait while the client does not read."""
-        if self.bodiless or not data:
-            return
-        self.client.write(encode_chunk(data) if self.chunked else data)
-        self.transfer.written += len(data)
+        self.send_now(data)
         await self.client.drain()
+
+    def send_now(self, data: bytes) -> None:
+        """Send the next bytes of the response's body, however much waits for the client to read."""
+        if data and not self.bodiless:
+            self.client.write(encode_chunk(data) if self.chunked else data)
+            self.transfer.written += len(data)
 
     def finish(self) -> None:
         """The response is whole."""
@@ -195,6 +205,7 @@ class Exchange:
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
+        self.client.check()  # no status was sent where nobody is there to get one
         self.started = True
         self.bodiless = request.method == "HEAD" or status in BODILESS
         if size is not None:
@@ -249,12 +260,28 @@ class _NotFound:
 NOT_FOUND: Handler = _NotFound()
 
 
+@dataclass(frozen=True, slots=True)
+class MethodNotAllowed:
+    """Answers 405 with the methods that there are (RFC 9110, section 15.5.6)."""
+
+    methods: tuple[str, ...]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Refuse."""
+        allowed = ", ".join(self.methods)
+        refusal = Refusal(405, f"this address takes {allowed}")
+        exchange.refuse(refusal, b"Allow: %b\r\n" % allowed.encode())
+
+
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
-    """Serialise the answer to what is no request: its connection closes."""
-    body = _in_words(refusal.status)
+    """Serialise the answer to bytes that are no request. The connection closes after it."""
+    body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
-    return response_head(refusal.status, (date, TEXT, framing)) + body
+    return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body
 
 
-def _in_words(status: int) -> bytes:
-    return b"%d %b\n" % (status, reason_phrase(status))
+def _in_words(refusal: Refusal) -> bytes:
+    words = b"%d %b" % (refusal.status, reason_phrase(refusal.status))
+    if refusal.status not in _ABOUT_BACKENDS:
+        words += b": " + refusal.reason.encode("utf-8", "replace")
+    return words + b"\n"

@@ -1,1 +1,1 @@
-"""What is answered about transfers."""
+"""What is answered about transfers: in which format, with which fields, and to whom."""

@@ -1,7 +1,7 @@
-"""What a store promises, whatever it is made of.
+"""What every store promises, whatever it is made of.
 
-A running entry carries a lease that its owner renews. When the owner dies, the lease lapses:
-whoever looks then reads `error` for the entry's ttl, and `unknown` after it.
+A running entry carries a lease, which its owner renews. When the owner dies, the lease lapses: from
+then on the entry reads as `error` for its ttl, and after that as `unknown`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,37 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from mod_progress.transfer import Snapshot, State
 
-#: Seconds for which a running entry is believed without a word from its owner. A dead worker's
-#: transfers must read as errors within 10.
+__all__ = [
+    "CAPACITY",
+    "LEASE",
+    "MAX_TTL",
+    "WRITE_TIMEOUT",
+    "Listing",
+    "PublishResult",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+    "Update",
+    "lapsed",
+]
+
+#: Seconds for which a running entry is valid after its owner wrote it. The transfers of a dead
+#: worker must read as errors within 10 seconds.
 LEASE = 6.0
 
-#: Seconds that a publisher waits for other processes to end their writing.
-PATIENCE = 1.0
+#: Seconds that a publisher waits until other processes finish writing.
+WRITE_TIMEOUT = 1.0
 
-#: How many entries a store holds where nobody says otherwise; the oldest finished leave first.
+#: How many entries a store holds by default. The oldest finished entries leave first.
 CAPACITY = 100_000
 
 
+#: Seconds of the longest ttl that a store keeps, ten years: longer ones do not fit its numbers.
+MAX_TTL = 10 * 365 * 86_400.0
+
+
 class StoreError(Exception):
-    """The store is gone, full or wrong. Its text is for the log: it never holds a credential."""
+    """The store is gone, full or damaged. The text is for the log and holds no credential."""
 
 
 class StoreBusy(StoreError):
@@ -33,27 +51,34 @@ class StoreBusy(StoreError):
 
 
 class Update(NamedTuple):
-    """What a process says of one of its transfers."""
+    """What a process publishes about one of its transfers."""
 
     identifier: str
-    #: When the transfer started: nanoseconds of this process's ``time.monotonic_ns``. With the
-    #: process it names the transfer; of two with one id the later start wins.
+    #: When the transfer started: nanoseconds of this process's ``time.monotonic_ns``. Start and
+    #: process together identify the transfer. Of two transfers with one id the later start wins.
     start: int
     snapshot: Snapshot
-    #: Seconds for which the end stays readable; none at all drops the entry.
+    #: Seconds for which the finished transfer stays readable, up to `MAX_TTL`; with 0 the entry is
+    #: dropped.
     ttl: float
-    #: Whether it may displace an older transfer. Later words of a displaced one change nothing.
+    #: Whether this is the first update of the transfer. Only the first one may displace an older
+    #: transfer; later updates of a displaced transfer change nothing.
     first: bool
 
 
 @dataclass(slots=True)
-class Outcome:
+class PublishResult:
     """What a publisher learns by publishing."""
 
-    #: The ids whose transfer another one has displaced.
+    #: The ids that another transfer has taken over.
     displaced: list[str] = field(default_factory=list)
     #: Whether an entry that was published before is gone: the store was emptied meanwhile.
     emptied: bool = False
+
+    def add(self, other: PublishResult) -> None:
+        """Take in the result of another part of the batch."""
+        self.displaced += other.displaced
+        self.emptied |= other.emptied
 
 
 class Store(Protocol):
@@ -62,33 +87,41 @@ class Store(Protocol):
     #: Whether publishing one snapshot takes microseconds, so that a show may wait for it.
     near: bool
 
-    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
         """Write a batch.
 
-        May block, for ``patience`` seconds where it is other processes that it waits for; then it
-        raises `StoreBusy`. Raises `StoreError`; what it wrote until then may be written again.
+        May block; it waits at most ``timeout`` seconds for other processes that are writing, and
+        then raises `StoreBusy`. Raises `StoreError` for every other fault of the store. A batch
+        that failed may be in the store in part, and may be published again. Any other exception
+        means that an update is not valid; the publisher then finds out which.
         """
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return what is known of the id: at once, or a future that is fulfilled within a second.
+        """Return what is known of the id: at once, or as a future that is done within a second.
 
-        Raises nothing: what a store cannot tell is `UNKNOWN`.
+        Never raises: the answer is `UNKNOWN` if the store cannot be read.
+        """
+
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return what is known of each id, in their order, as `lookup` does for one.
+
+        Costs one transaction or one round trip, however many ids there are.
         """
 
     def close(self) -> None:
-        """Let go of every handle. The next use opens them anew."""
+        """Close every handle. The next use opens new ones."""
 
 
 @runtime_checkable
 class Listing(Protocol):
-    """A store that can tell what it holds. Costs a walk over all of it."""
+    """A store that can list its entries. The cost is a walk over all of them."""
 
     def entries(
         self, limit: int
     ) -> list[tuple[str, Snapshot]] | Future[list[tuple[str, Snapshot]]]:
-        """Return up to ``limit`` entries, running ones first."""
+        """Return up to ``limit`` entries, running ones first. Never raises."""
 
 
 def lapsed(snapshot: Snapshot) -> Snapshot:
-    """Return what a running transfer reads as when its owner died: cut, with no status."""
+    """Return how a running transfer reads when its owner has died: as an error, status 0."""
     return snapshot._replace(state=State.ERROR, status=0)

@@ -1,16 +1,19 @@
-"""Say once that a store went, and once that it is back."""
+"""Log once when a store fails, and once when it works again."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
+
+__all__ = ["Health"]
 
 logger = logging.getLogger("mod_progress")
 
 
 class Health:
-    """Whether the store called ``name`` works: in each of its uses, for reading may go on while
-    writing fails.
+    """Whether the store called ``name`` works. Reading may work while writing fails, so each use
+    counts on its own.
     """
 
     def __init__(self, name: str) -> None:
@@ -19,7 +22,7 @@ class Health:
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
-        """Forget a lock that another thread of the parent may hold."""
+        """Make a new lock: another thread of the parent may hold the old one."""
         self._lock = threading.Lock()
 
     def failed(self, use: str, why: str) -> None:
@@ -28,18 +31,18 @@ class Health:
             first = not self._failing
             self._failing.add(use)
         if first:
-            logger.warning(
-                "store %s: %s; each process answers from its own table until it is back",
-                self.name,
-                why,
-            )
+            self._warn(f"{why}; each process answers from its own table until it is back")
 
     def worked(self, *uses: str) -> None:
-        """Note that these did what they should."""
+        """Note that each of ``uses`` worked."""
         if not self._failing:
             return
         with self._lock:
             self._failing.difference_update(uses)
             last = not self._failing
         if last:
-            logger.warning("store %s: it is back", self.name)
+            self._warn("it is back")
+
+    def _warn(self, message: str) -> None:
+        with suppress(Exception):  # a lookup must not fail because a log handler does
+            logger.warning("store %s: %s", self.name, message)

@@ -1,4 +1,4 @@
-"""The store of one process alone: for tests, and for those who ask for it."""
+"""The store of a single process: for tests, and for those who ask for it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ from itertools import islice
 from typing import NamedTuple
 
 from mod_progress.fork import renew_after_fork
-from mod_progress.stores.contract import CAPACITY, LEASE, PATIENCE, Outcome, Update, lapsed
+from mod_progress.stores.contract import (
+    CAPACITY,
+    LEASE,
+    WRITE_TIMEOUT,
+    PublishResult,
+    Update,
+    lapsed,
+)
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
-#: How many entries whose time is over may leave with each that is written.
+__all__ = ["MemoryStore"]
+
+#: How many expired entries each update may remove: more than the one that it may add.
 SWEEP = 2
 
 
 class _Entry(NamedTuple):
     start: int
-    #: When a running entry lapses, or a finished one is over.
+    #: When the lease of a running entry lapses, or a finished entry expires.
     deadline: float
     ttl: float
     snapshot: Snapshot
@@ -33,7 +42,7 @@ class _Entry(NamedTuple):
 
 
 class MemoryStore:
-    """A dictionary behind the contract of `mod_progress.stores.Store`."""
+    """A dictionary that keeps the contract of `stores.contract.Store`."""
 
     near = True
 
@@ -50,23 +59,27 @@ class MemoryStore:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Hold nothing: what the parent's transfers do is not known here."""
-        # Both in the order of the last write, so that those to sweep are in front.
+        """Start empty: a child does not see how the parent's transfers go on."""
+        # Both in the order of their last write, so that those that expire first are in front.
         self._running: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
-        """Write a batch; waits for no other process."""
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
+        """Write a batch; there is no other process to wait for."""
         now = self._clock()
         with self._lock:
             displaced = [update.identifier for update in batch if not self._write(update, now)]
-        return Outcome(displaced)
+        return PublishResult(displaced)
 
     def lookup(self, identifier: str) -> Snapshot:
         """Return what is known of the id."""
         entry = self._get(identifier)
         return UNKNOWN if entry is None else entry.read(self._clock())
+
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot]:
+        """Return what is known of each id, in their order."""
+        return [self.lookup(identifier) for identifier in identifiers]
 
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
         """Return up to ``limit`` entries, running ones first."""
@@ -83,6 +96,7 @@ class MemoryStore:
         return self._running.get(identifier) or self._finished.get(identifier)
 
     def _write(self, update: Update, now: float) -> bool:
+        """Write one update; return False if a later transfer holds its id."""
         identifier, start, snapshot, ttl, _ = update
         self._sweep(now)
         held = self._get(identifier)
@@ -99,6 +113,7 @@ class MemoryStore:
         return True
 
     def _sweep(self, now: float) -> None:
+        """Remove a few expired entries."""
         for entries in (self._running, self._finished):
             for identifier, entry in list(islice(entries.items(), SWEEP)):
                 if entry.read(now) is UNKNOWN:

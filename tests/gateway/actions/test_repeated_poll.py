@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from mod_progress.gateway.actions.poll import Poll
 from mod_progress.gateway.actions.repeated_poll import RepeatedPoll
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.state import ServerState
 from mod_progress.options import Options
 from mod_progress.show.formats import FORMATS, JSON, Format
+from mod_progress.show.question import Inquiry
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Transfer
 
@@ -31,7 +31,7 @@ def state(tracker: Tracker) -> Iterator[ServerState]:
 
 
 def repeated(state: ServerState, form: Format = JSON) -> RepeatedPoll:
-    return RepeatedPoll(Poll("a", form, b"call"), REQUEST, state)
+    return RepeatedPoll(Inquiry("a", form, b"call"), REQUEST, state)
 
 
 def track(tracker: Tracker, size: int | None = 100) -> Transfer:

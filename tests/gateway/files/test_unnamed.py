@@ -1,101 +1,128 @@
 from __future__ import annotations
 
-import os
-import signal
+import asyncio
+import errno
+import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mod_progress.gateway.files import unnamed as drafts
-from mod_progress.gateway.files.unnamed import Draft, NamedDraft, open_draft, sweep
+from mod_progress.gateway.files import unnamed
+from mod_progress.gateway.files.part import PartFile
+from mod_progress.gateway.files.unnamed import UnnamedFile, open_new
 from mod_progress.gateway.streams.disk import write
+from tests.gateway.files.fuse import file_system
 
-KINDS = [Draft, NamedDraft]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_draft_has_no_name_before_it_is_published(
-    kind: Callable[[str], Draft], tmp_path: Path
-) -> None:
-    with kind(str(tmp_path)) as draft:
-        write(draft.file, b"half")
-        assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
-        write(draft.file, b" and half")
-        assert (draft.publish("a.txt"), draft.size) == ("a.txt", 13)
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [
-        ("a.txt", b"half and half")
-    ]
+LARGE = random.Random(3).randbytes(3 * 1024 * 1024 + 1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_draft_that_is_not_published_is_gone(
-    kind: Callable[[str], Draft], tmp_path: Path
-) -> None:
-    with kind(str(tmp_path)) as draft:
-        write(draft.file, b"half")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_ever_replaced(kind: Callable[[str], Draft], tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"old")
-    (tmp_path / "a (2).txt").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "a (3).txt").mkdir()
-    with kind(str(tmp_path)) as draft:
-        assert draft.publish("a.txt") == "a (4).txt"
-    assert (tmp_path / "a.txt").read_bytes() == b"old"
-
-
-def test_the_file_may_be_read_as_the_umask_says(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        with Draft(str(tmp_path)) as draft:
-            draft.publish("a")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def test_a_missing_directory_is_created(tmp_path: Path) -> None:
-    with open_draft(str(tmp_path / "some" / "where")) as draft:
-        draft.publish("a")
+    with open_new(str(tmp_path / "some" / "where")) as file:
+        assert isinstance(file, UnnamedFile)
+        asyncio.run(file.publish("a"))
     assert (tmp_path / "some" / "where" / "a").exists()
 
 
-WRITER = """
-import sys, time
-from mod_progress.gateway.files import unnamed as drafts
-draft = getattr(drafts, sys.argv[1])(sys.argv[2])
-draft.file.write(b"half")
-print("written", flush=True)
-time.sleep(60)
+def test_a_file_has_no_name_of_any_kind(tmp_path: Path) -> None:
+    with open_new(str(tmp_path)) as file:
+        write(file.file, b"half")
+        assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_without_such_files_gets_parts(tmp_path: Path, number: int) -> None:
+    with file_system(tmp_path / "fat", TMPFILE=number) as directory:
+        with open_new(str(directory)) as file:
+            assert isinstance(file, PartFile)
+            write(file.file, LARGE)
+            assert asyncio.run(file.publish("a.bin")) == ("a.bin", len(LARGE))
+        assert names(directory) == ["a.bin"]
+        assert (directory / "a.bin").read_bytes() == LARGE
+
+
+WITHOUT_PROC = """
+import asyncio, sys
+from mod_progress.gateway.files.unnamed import open_new
+for name in ("a", "b"):
+    with open_new(sys.argv[1]) as file:
+        print(type(file).__name__)
+        file.file.write(name.encode())
+        print(*asyncio.run(file.publish(name)))
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_process_leaves_nothing_for_long(
-    kind: Callable[[str], Draft], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_proc_a_copy_is_published_and_the_next_file_is_a_part(tmp_path: Path) -> None:
+    """In a mount namespace of its own, where nothing is at /proc."""
+    hidden = 'mount -t tmpfs none /proc && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hidden, "sh", sys.executable, "-c", WITHOUT_PROC]
+    done = subprocess.run([*command, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:-1] == ["UnnamedFile", "a 1", "PartFile", "b 1"]
+    assert [(tmp_path / name).read_text() for name in names(tmp_path)] == ["a", "b"]
+
+
+@pytest.fixture
+def unnameable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file without a name get one."""
+
+    def fail(file: UnnamedFile, path: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "no /proc")
+
+    monkeypatch.setattr(UnnamedFile, "_give_name", fail)
+
+
+def test_a_copy_is_whole_and_lets_others_have_their_turn(tmp_path: Path, unnameable: None) -> None:
+    async def publish() -> int:
+        turns = 0
+        task = asyncio.create_task(file.publish("a"))
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return turns
+
+    with open_new(str(tmp_path)) as file:
+        write(file.file, LARGE)
+        assert asyncio.run(publish()) >= 4
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == LARGE
+
+
+def test_a_copy_can_be_withdrawn(tmp_path: Path, unnameable: None) -> None:
+    with open_new(str(tmp_path)) as file:
+        asyncio.run(file.publish("a"))
+        file.withdraw()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), asyncio.CancelledError()])
+def test_a_copy_that_fails_leaves_nothing(
+    tmp_path: Path,
+    unnameable: None,
+    descriptors: None,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
 ) -> None:
-    monkeypatch.setattr(drafts, "_swept", set())
-    command = [sys.executable, "-c", WRITER, kind.__name__, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"written\n"
-        before = set(tmp_path.iterdir())
-        sweep(str(tmp_path))
-        assert set(tmp_path.iterdir()) == before, "a draft of a living process was swept"
-        writer.send_signal(signal.SIGKILL)
-    with kind(str(tmp_path)) as draft:
-        draft.publish("next")
-    assert [path.name for path in tmp_path.iterdir()] == ["next"]
+    def fail(*arguments: object) -> None:
+        raise error
+
+    with open_new(str(tmp_path)) as file:
+        write(file.file, LARGE)
+        monkeypatch.setattr(unnamed, "write", fail)
+        with pytest.raises(type(error)):
+            asyncio.run(file.publish("a"))
+    assert names(tmp_path) == []
+    with open_new(str(tmp_path)) as file:
+        assert isinstance(file, UnnamedFile), "nothing is known yet of this directory"
 
 
-def test_a_sweep_leaves_the_files_of_others(tmp_path: Path) -> None:
-    for name in (".upload-", "a.part", ".upload-x.party", ".hidden"):
-        (tmp_path / name).touch()
-    before = set(tmp_path.iterdir())
-    sweep(str(tmp_path))
-    assert set(tmp_path.iterdir()) == before
+def test_a_file_whose_directory_is_gone_is_an_error(tmp_path: Path) -> None:
+    directory = tmp_path / "gone"
+    with open_new(str(directory)) as file:
+        directory.rmdir()
+        with pytest.raises(FileNotFoundError):
+            asyncio.run(file.publish("a"))

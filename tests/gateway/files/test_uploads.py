@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
 import random
 import resource
 import socket
 import ssl
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +17,11 @@ import pytest
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.files.static import Docroot, Static
-from mod_progress.gateway.files.uploads import MOST_FILES, MOST_PARTS, StoreUploads
+from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
+from mod_progress.gateway.files.uploads import MOST_FOLDERS, StoreUploads
 from mod_progress.gateway.limits import Limits
 from mod_progress.options import Options
+from tests.gateway.files.fuse import file_system
 from tests.gateway.running import Gateway, Response, eventually
 
 SMALL = b"hello\r\n--x--\r\n"
@@ -146,6 +151,50 @@ def test_a_raw_body_gets_a_safe_name(
     assert stored(directory) == {name: SMALL}
 
 
+@pytest.fixture
+def keeping(gateway: Callable[..., Gateway], directory: Path) -> Gateway:
+    """Start a gateway that keeps the folders below /up."""
+    return gateway(StoreUploads(str(directory), below="/up", served="/files"))
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/up/a", "a"),
+        ("/up/x/a", "x/a"),
+        ("/up/x//y/a", "x/y/a"),
+        ("/up/x/../a", "a"),
+        ("/up/%2e%2e/%2e%2e/a", "a"),
+        ("/up/.hidden/con/a", "hidden/_con/a"),
+        ("/up/x%5cy/a", "y/a"),
+        ("/up/x/", "x/upload"),
+        ("/other/x/a", "other/x/a"),
+    ],
+)
+def test_folders_are_kept_under_safe_names(
+    keeping: Gateway, directory: Path, target: str, name: str
+) -> None:
+    answer = keeping.request("PUT", target, SMALL)
+    assert answer.status == 201
+    assert answer.json()["files"] == [{"name": name, "size": len(SMALL)}]
+    assert answer.headers["location"] == f"/files/{name}"
+    assert (directory / name).read_bytes() == SMALL
+
+
+def test_a_file_is_no_folder(keeping: Gateway, directory: Path) -> None:
+    assert keeping.request("PUT", "/up/x", SMALL).status == 201
+    for target in ("/up/x/a", "/up/x/y/a"):
+        answer = keeping.request("PUT", target, SMALL)
+        assert answer.status == 409
+        assert "there is a file where the folder x" in answer.json()["error"]
+    assert stored(directory) == {"x": SMALL}
+
+
+def test_folders_go_only_so_deep(keeping: Gateway) -> None:
+    assert keeping.request("PUT", "/up" + "/x" * MOST_FOLDERS + "/a", SMALL).status == 201
+    assert keeping.request("PUT", "/up" + "/x" * (MOST_FOLDERS + 1) + "/a", SMALL).status == 400
+
+
 def test_many_at_once_with_one_name_are_all_kept(plain: Gateway, directory: Path) -> None:
     contents = [b"%d" % number for number in range(20)]
     with ThreadPoolExecutor(8) as clients:
@@ -167,6 +216,7 @@ def test_another_method_is_refused_where_nothing_else_serves_it(
     server = gateway(StoreUploads(str(directory)))
     answer = server.request("GET", "/up")
     assert (answer.status, answer.headers["allow"]) == (405, "POST, PUT")
+    assert answer.body == b"405 Method Not Allowed: this address takes POST, PUT\n"
 
 
 def test_a_form_may_come_byte_by_byte(plain: Gateway, directory: Path) -> None:
@@ -202,9 +252,13 @@ GOOD = part('form-data; name="a"; filename="a.txt"', b"content")
         (b"--limit\r\nno header\r\n\r\n", "multipart/form-data; boundary=limit", 400),
         (form(GOOD, b"--limit\r\n" + b"A: b\r\n" * 99), "multipart/form-data; boundary=limit", 400),
         (form(part("a" * 9000, b"")), "multipart/form-data; boundary=limit", 400),
-        (form(*[GOOD] * (MOST_FILES + 1)), "multipart/form-data; boundary=limit", 413),
         (
-            form(GOOD, *[part("form-data", b"")] * MOST_PARTS),
+            form(*[GOOD] * (DEFAULT_LIMITS.form_files + 1)),
+            "multipart/form-data; boundary=limit",
+            413,
+        ),
+        (
+            form(GOOD, *[part("form-data", b"")] * DEFAULT_LIMITS.form_parts),
             "multipart/form-data; boundary=limit",
             413,
         ),
@@ -215,14 +269,45 @@ def test_a_bad_form_saves_nothing(
 ) -> None:
     answer = plain.request("POST", "/up", body, {"Content-Type": kind})
     assert answer.status == status
+    assert answer.json()["error"].count("form") >= 1
     assert stored(directory) == {}
 
 
 def test_as_many_files_and_parts_as_there_may_be(plain: Gateway, directory: Path) -> None:
-    others = MOST_PARTS - MOST_FILES
-    body = form(*[GOOD] * MOST_FILES, *[part("form-data", b"")] * others)
-    assert len(post(plain, body).json()["files"]) == MOST_FILES
-    assert len(stored(directory)) == MOST_FILES
+    files, parts = DEFAULT_LIMITS
+    body = form(*[GOOD] * files, *[part("form-data", b"")] * (parts - files))
+    assert len(post(plain, body).json()["files"]) == files
+    assert len(stored(directory)) == files
+
+
+def test_the_most_files_of_a_form_are_an_option_and_told(
+    gateway: Callable[..., Gateway], directory: Path
+) -> None:
+    server = gateway(StoreUploads(str(directory), UploadLimits(form_files=2)))
+    answer = post(server, form(*[GOOD] * 3))
+    words = "the form has more than 2 files, the most that this server takes in one form"
+    assert (answer.status, answer.json()) == (413, {"error": words})
+    assert post(server, form(*[GOOD] * 2)).status == 201
+
+
+def test_a_refusal_is_told_to_a_person_in_text(plain: Gateway) -> None:
+    answer = post(plain, form(), Accept="text/html")
+    assert (answer.status, answer.body) == (400, b"400 Bad Request: the form has no file\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_body_above_the_limit_is_refused_in_words(
+    gateway: Callable[..., Gateway], directory: Path, sized: bool
+) -> None:
+    limits = Limits(body_size=1000, drain_time=1.0)
+    server = gateway(storing(directory), limits=limits)
+    body = bytes(1001)
+    answer = server.request("PUT", "/a", body if sized else iter([body]))
+    assert answer.status == 413
+    assert b"the body is too large" in answer.body
+    assert stored(directory) == {}
 
 
 def test_a_part_of_a_file_is_not_taken_for_the_whole(plain: Gateway, directory: Path) -> None:
@@ -328,9 +413,9 @@ def test_a_client_that_stops_sending_gets_408(
 ) -> None:
     limits = Limits(body_idle_time=0.5, drain_time=1.0)
     server = gateway(storing(directory), limits=limits, options=TRACKED)
-    assert server.exchange(HEAD % b"Content-Length: %d\r\n" % length + b"abc").startswith(
-        b"HTTP/1.1 408"
-    )
+    answer = server.exchange(HEAD % b"Content-Length: %d\r\n" % length + b"abc")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert answer.endswith(b"408 Request Timeout: the client was too slow\n")
     assert stored(directory) == {}
 
 
@@ -344,6 +429,7 @@ def test_a_full_disk_is_507(plain: Gateway, directory: Path, how: str) -> None:
         body = pieces(LARGE) if how == "chunked" else LARGE
         answer = plain.request("PUT", "/a", body)
     assert answer.status == 507
+    assert answer.json() == {"error": "the body is larger than a file may be on the server's disk"}
     assert stored(directory) == {"before": SMALL}
     assert plain.request("PUT", "/after", SMALL).status == 201
 
@@ -351,4 +437,72 @@ def test_a_full_disk_is_507(plain: Gateway, directory: Path, how: str) -> None:
 def test_a_directory_that_cannot_be_is_500(gateway: Callable[..., Gateway], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     server = gateway(StoreUploads(str(tmp_path / "file" / "uploads")))
-    assert server.request("PUT", "/a", SMALL).status == 500
+    answer = server.request("PUT", "/a", SMALL)
+    assert answer.status == 500
+    assert answer.json() == {"error": "the server cannot write to its disk; its log says why"}
+
+
+#: FAT and SMB as their users have them; and a file system that knows nothing but the least.
+PLAIN_FILE_SYSTEMS = [
+    {"LINK": errno.EPERM, "TMPFILE": errno.EOPNOTSUPP},
+    {
+        "LINK": errno.EOPNOTSUPP,
+        "TMPFILE": errno.EINVAL,
+        "RENAME2": errno.ENOSYS,
+        "SETLK": errno.ENOLCK,
+        "SETLKW": errno.ENOLCK,
+    },
+]
+
+
+@pytest.mark.parametrize("refused", PLAIN_FILE_SYSTEMS)
+def test_a_plain_file_system_takes_uploads(
+    gateway: Callable[..., Gateway], tmp_path: Path, refused: dict[str, int]
+) -> None:
+    with file_system(tmp_path / "fat", **refused) as directory:
+        server = gateway(storing(directory))
+        assert server.request("PUT", "/a.bin", LARGE).json()["files"][0]["name"] == "a.bin"
+        assert server.request("PUT", "/a.bin", pieces(LARGE)).status == 201
+        assert post(server, form(GOOD, GOOD)).status == 201
+        assert post(server, form(GOOD)[:-6]).status == 400
+        names = {"a.bin": LARGE, "a (2).bin": LARGE, "a.txt": b"content", "a (2).txt": b"content"}
+        assert stored(directory) == names
+        eventually(lambda: not any(str(directory) in name for name in server.descriptors))
+
+
+def test_a_file_system_that_cannot_splice_is_written_to(
+    gateway: Callable[..., Gateway], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As splice(2) says it: EINVAL; a worker inherits what is patched."""
+    real = os.splice
+
+    def splice(source: int, sink: int, size: int, *, flags: int = 0) -> int:
+        if stat.S_ISREG(os.fstat(sink).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return real(source, sink, size, flags=flags)
+
+    monkeypatch.setattr(os, "splice", splice)
+    server = gateway(storing(directory))
+    assert server.request("PUT", "/a.bin", LARGE).status == 201
+    assert stored(directory) == {"a.bin": LARGE}
+
+
+@pytest.mark.parametrize("how", ["spliced", "chunked", "form"])
+def test_a_disk_without_room_is_507_in_words(
+    gateway: Callable[..., Gateway], tmp_path: Path, how: str
+) -> None:
+    directory = tmp_path / "small"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", directory], check=True)
+    try:
+        server = gateway(storing(directory))
+        if how == "form":
+            answer = post(server, form(part('form-data; filename="a"', LARGE)))
+        else:
+            answer = server.request("PUT", "/a", pieces(LARGE) if how == "chunked" else LARGE)
+        assert answer.status == 507
+        assert answer.json() == {"error": "the server's disk is full"}
+        assert stored(directory) == {}
+        assert server.request("PUT", "/a", SMALL).status == 201
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)

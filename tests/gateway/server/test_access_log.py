@@ -75,10 +75,15 @@ def test_json(gateway: Callable[..., Gateway], log: Path) -> None:
         f"/?X-Progress-ID=a&X-Progress-ID={SECRET}",
     ],
 )
+@pytest.mark.parametrize("where", ["target", "referer"])
 def test_an_id_is_cut_short(
-    gateway: Callable[..., Gateway], log: Path, form: str, target: str
+    gateway: Callable[..., Gateway], log: Path, form: str, target: str, where: str
 ) -> None:
-    start(gateway, log, form).request("GET", target)
+    running = start(gateway, log, form)
+    if where == "target":
+        running.request("GET", target)
+    else:
+        running.request("GET", "/", headers={"Referer": f"https://a.example{target}"})
     (line,) = lines(log)
     assert SECRET not in line
     assert SECRET[:8] in line

@@ -1,96 +1,18 @@
-"""Operations: signals, reload, workers that die. On the real command."""
+"""What the supervisor does about signals, and about workers that end. On the real command."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import signal
-import socket
-import ssl
-import subprocess
-import threading
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.gateway.backend import Backend, Peer
 from tests.gateway.origin import Origin
-from tests.gateway.running import PATIENCE, eventually
-from tests.gateway.serving import Serving
-from tests.gateway.wire import Client
+from tests.gateway.running import eventually
+from tests.gateway.server.sites import Upload, site
+from tests.gateway.serving import Serve, Serving
 from tests.stores.store_servers import RedisServer
-
-Serve = Callable[..., Serving]
-
-SITE = """
-setup {
-    module_load ["mod_progress", "mod_proxy"];
-    listen "127.0.0.1:0";
-    workers WORKERS;
-    limits.drain_time 10;
-}
-if req.path == "/progress" { progress.show; }
-else if req.path == "/hello" { respond 200 => "SAYS"; }
-else { progress.track; proxy "ORIGIN"; }
-"""
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    started: list[Serving] = []
-
-    def start(text: str, *flags: str) -> Serving:
-        started.append(Serving(tmp_path, text, *flags))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.stop()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "--bind", "127.0.0.1")
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    server = Origin()
-    yield server
-    server.stop()
-
-
-def site(origin: Origin | Backend, says: str = "one", workers: int = 2) -> str:
-    text = SITE.replace("ORIGIN", origin.address).replace("SAYS", says)
-    return text.replace("WORKERS", str(workers))
-
-
-class Upload:
-    """An upload in flight, of which half is sent."""
-
-    def __init__(self, serving: Serving, identifier: str, size: int = 2_000_000) -> None:
-        self._half = b"x" * (size // 2)
-        self.client = serving.connect()
-        head = f"POST /?X-Progress-ID={identifier} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}"
-        self.client.sendall(head.encode() + b"\r\n\r\n" + self._half)
-        eventually(lambda: serving.show(identifier).get("received") == size // 2)
-
-    def finish(self) -> bytes:
-        """Send the rest, and return what is answered."""
-        self.client.sendall(self._half)
-        answer = b""
-        while piece := self.client.recv(65536):
-            answer += piece
-        self.client.close()
-        return answer
 
 
 def refuses(serving: Serving) -> bool:
@@ -134,7 +56,7 @@ def test_gateways_agree_on_redis(serve: Serve, origin: Origin, redis: RedisServe
     assert agree(state="error", status=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_the_end_waits_for_what_is_in_flight(
     serve: Serve, origin: Origin, number: signal.Signals
 ) -> None:
@@ -173,156 +95,11 @@ def test_a_second_signal_ends_it_at_once(serve: Serve, origin: Origin) -> None:
     upload.client.close()
 
 
-def test_a_reload_takes_the_new_configuration(serve: Serve, origin: Origin) -> None:
-    serving = serve(site(origin))
-    assert serving.get("/hello") == (200, b"one")
-    eventually(lambda: len(serving.workers) == 2)
-    before = set(serving.workers)
-    serving.reload(site(origin, "two", workers=1))
-    assert serving.get("/hello") == (200, b"two")
-    eventually(lambda: len(serving.workers) == 1)
-    assert not before & set(serving.workers)
-
-
-def receive_body(peer: Peer, size: int) -> int:
-    """Return the checksum of a body that is too large to be kept."""
-    peer.take_through(b"\r\n\r\n")
-    came = peer.raw.partition(b"\r\n\r\n")[2]
-    count, checksum = len(came), zlib.crc32(came)
-    room = memoryview(bytearray(1_000_000))
-    while count < size:
-        last = peer.connection.recv_into(room)
-        assert last, f"the body was cut after {count} bytes"
-        count += last
-        checksum = zlib.crc32(room[:last], checksum)
-    assert count == size
-    return checksum
-
-
-def test_an_upload_of_a_gigabyte_survives_a_reload(serve: Serve) -> None:
-    size, until_reloaded = 1_000_000_000, 900_000_000
-    piece = random.Random(0).randbytes(1_000_000)
-    show = b"GET /progress?X-Progress-ID=a HTTP/1.1\r\nHost: x\r\n\r\n"
-    reloaded = threading.Event()
-    received: list[int] = []
-    sent: list[int] = []
-
-    def script(peer: Peer) -> None:
-        received.append(receive_body(peer, size))
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    def upload() -> None:
-        client.send(b"POST /?X-Progress-ID=a HTTP/1.1\r\nHost: x\r\n")
-        client.send(b"Content-Length: %d\r\n\r\n" % size)
-        checksum = 0
-        for at in range(0, size, len(piece)):
-            if at == until_reloaded:
-                reloaded.wait(PATIENCE)
-            client.socket.sendall(piece)
-            checksum = zlib.crc32(piece, checksum)
-        sent.append(checksum)
-
-    with closing(Backend(script)) as backend:
-        serving = serve(site(backend, workers=1))
-        with Client(serving.port) as client, Client(serving.port) as of_old_worker:
-
-            def shown_by_old_worker() -> Any:
-                of_old_worker.send(show)
-                return json.loads(of_old_worker.answer().body)
-
-            uploading = threading.Thread(target=upload)
-            uploading.start()
-            eventually(lambda: shown_by_old_worker().get("received", 0) > 100_000_000)
-            serving.reload(site(backend, "two", workers=1))
-            assert serving.get("/hello") == (200, b"two")
-            eventually(lambda: serving.show("a")["received"] == until_reloaded)
-            shown = serving.show("a")
-            assert (shown["state"], shown["request_size"]) == ("running", size)
-            assert shown_by_old_worker() == shown
-            reloaded.set()
-            uploading.join()
-            assert client.answer().status == 200
-        eventually(lambda: serving.show("a")["state"] == "done")
-        shown = serving.show("a")
-        assert (shown["received"], shown["request_size"]) == (size, size)
-        eventually(lambda: len(serving.workers) == 1)
-    assert received == sent
-
-
-def test_a_reload_keeps_the_table(serve: Serve, origin: Origin) -> None:
-    serving = serve(site(origin))
-    Upload(serving, "a").client.close()
-    eventually(lambda: serving.show("a") == {"state": "error", "status": 0})
-    serving.reload(site(origin, "two"))
-    eventually(lambda: len(serving.workers) == 2)
-    assert serving.show("a") == {"state": "error", "status": 0}
-
-
 def test_a_signal_waits_from_the_moment_that_the_url_is_told(serve: Serve, origin: Origin) -> None:
     status = Path(f"/proc/{serve(site(origin)).process.pid}/status").read_text()
     blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         assert blocked >> number - 1 & 1, number
-
-
-def test_no_request_is_lost_to_reloads(serve: Serve, origin: Origin) -> None:
-    serving = serve(site(origin))
-    over = threading.Event()
-    answers: list[tuple[int, bytes]] = []
-    failures: list[Exception] = []
-
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                answers.append(serving.get("/hello"))
-            except Exception as error:
-                failures.append(error)
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for says in ("two", "three", "four"):
-        serving.reload(site(origin, says))
-    over.set()
-    for asker in askers:
-        asker.join()
-    assert not failures
-    assert {status for status, _ in answers} == {200}
-    assert {body for _, body in answers} >= {b"one", b"two", b"three"}
-
-
-def test_an_idle_connection_may_ask_once_more_after_a_reload(serve: Serve, origin: Origin) -> None:
-    serving = serve(site(origin))
-    request = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
-    with serving.connect() as fresh, serving.connect() as kept:
-        kept.sendall(request)
-        assert kept.recv(65536).endswith(b"one")
-        serving.reload(site(origin, "two"))
-        for client in (fresh, kept):
-            client.sendall(request)
-            answer = client.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200")
-            assert b"Connection: close" in answer or client is fresh
-
-
-@pytest.mark.parametrize(
-    ("broken", "said"),
-    [
-        ("setup { listen 5; }", "site.conf:1:"),
-        ('setup { listen "127.0.0.1:0"; listen "192.0.2.1:80"; }', "cannot listen on 192.0.2.1:80"),
-    ],
-)
-def test_a_bad_new_configuration_leaves_the_old_one_running(
-    serve: Serve, origin: Origin, broken: str, said: str
-) -> None:
-    serving = serve(site(origin))
-    eventually(lambda: len(serving.workers) == 2)
-    before = serving.workers
-    serving.configuration.write_text(broken)
-    serving.signal(signal.SIGHUP)
-    eventually(lambda: serving.said("the configuration is not reloaded") and serving.said(said))
-    assert serving.get("/hello") == (200, b"one")
-    assert serving.workers == before
 
 
 def test_a_worker_that_dies_is_replaced(serve: Serve, origin: Origin) -> None:
@@ -336,52 +113,6 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, origin: Origin) -> None:
         assert serving.get("/hello") == (200, b"one")
 
 
-def make_certificate(directory: Path, name: str) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
-    where = ["-subj", f"/CN={name}", "-out", "site.pem", "-keyout", "site.key"]
-    subprocess.run(command + where, cwd=directory, check=True, capture_output=True)
-
-
-def issued_to(serving: Serving) -> str:
-    """Return the name in the certificate that a new connection is shown."""
-    shown = subprocess.run(
-        ["openssl", "x509", "-noout", "-subject"],
-        input=ssl.get_server_certificate(("127.0.0.1", serving.port)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return shown.stdout.rpartition("=")[2].strip()
-
-
-def test_a_reload_reads_the_certificates_again(serve: Serve, tmp_path: Path) -> None:
-    make_certificate(tmp_path, "before")
-    text = (
-        'setup { module_load "mod_openssl"; openssl [ "listen" => "127.0.0.1:0", '
-        f'"pemfile" => "{tmp_path}/site.pem", "privkey" => "{tmp_path}/site.key" ]; }}'
-        'respond 200 => "%{req.scheme}";'
-    )
-    serving = serve(text)
-    assert serving.url.startswith("https://")
-    assert issued_to(serving) == "before"
-    make_certificate(tmp_path, "after")
-    serving.reload(text)
-    eventually(lambda: issued_to(serving) == "after")  # an old worker may accept one more
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "site.pem"))
-    trusting.check_hostname = False
-    with trusting.wrap_socket(serving.connect()) as client:
-        assert client.version() in ("TLSv1.2", "TLSv1.3")
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
-        assert answer.endswith(b"https")
-    for version, taken in (("-tls1_1", False), ("-tls1_2", True)):
-        asking = ["openssl", "s_client", "-connect", f"127.0.0.1:{serving.port}", version]
-        told = subprocess.run(
-            [*asking, "-cipher", "DEFAULT@SECLEVEL=0"], input=b"", capture_output=True, check=False
-        )
-        assert (b"Cipher is (NONE)" not in told.stdout) is taken
-
-
 def test_workers_do_not_outlive_a_supervisor_that_was_killed(serve: Serve, origin: Origin) -> None:
     serving = serve(site(origin))
     eventually(lambda: len(serving.workers) == 2)
@@ -391,24 +122,72 @@ def test_workers_do_not_outlive_a_supervisor_that_was_killed(serve: Serve, origi
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-def test_a_listener_that_is_gone_is_closed(serve: Serve, origin: Origin, tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    text = site(origin)
-    both = text.replace('listen "127.0.0.1:0";', f'listen "127.0.0.1:0"; listen "unix:{path}";')
-    serving = serve(both)
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def answers() -> bool:
-        with socket.socket(socket.AF_UNIX) as client:
-            if client.connect_ex(str(path)):
-                return False
-            client.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
-            return client.recv(65536).startswith(b"HTTP/1.1 200")
 
-    assert answers()
-    serving.reload(text)
-    eventually(lambda: not answers())
-    serving.reload(both)
-    assert answers()
+def test_a_child_that_it_did_not_start_may_end(serve: Serve, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    serving = serve(site(), prefix=("sh", "-c", 'cat gate > cat.out & exec "$@"', "sh"))
+    eventually(lambda: len(serving.workers) == 3)
+    (tmp_path / "gate").write_bytes(b"x")
+    eventually(lambda: len(serving.workers) == 2)
+    assert serving.get("/hello") == (200, b"one")
     serving.signal(signal.SIGTERM)
     assert serving.wait() == 0
-    assert not path.exists()
+
+
+def test_as_the_first_process_of_a_container_it_reaps_orphans(serve: Serve, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    container = ("unshare", "--pid", "--fork", "--kill-child=TERM", "--mount-proc")
+    serving = serve(
+        site(), prefix=(*container, "sh", "-c", '(cat gate > cat.out &); exec "$@"', "sh")
+    )
+    (supervisor,) = children(serving.process.pid)
+    eventually(lambda: len(children(supervisor)) == 3)
+    (tmp_path / "gate").write_bytes(b"x")
+    eventually(lambda: len(children(supervisor)) == 2)
+    assert serving.get("/hello") == (200, b"one")
+    os.kill(supervisor, signal.SIGTERM)
+    assert serving.wait() == 0
+
+
+def test_it_knows_of_its_workers_where_its_parent_ignored_sigchld(serve: Serve) -> None:
+    serving = serve(site(), prefix=("sh", "-c", 'trap "" CHLD; exec "$@"', "sh"))
+    eventually(lambda: len(serving.workers) == 2)
+    victim = serving.workers[0]
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: serving.said(f"worker {victim} died (SIGKILL)"))
+    serving.signal(signal.SIGTERM)
+    assert serving.wait() == 0
+
+
+def test_a_worker_may_die_of_any_signal(serve: Serve) -> None:
+    serving = serve(site())
+    eventually(lambda: len(serving.workers) == 2)
+    victim = serving.workers[0]
+    os.kill(victim, signal.SIGRTMIN + 1)
+    eventually(lambda: serving.said(f"worker {victim} died (signal {signal.SIGRTMIN + 1})"))
+    eventually(lambda: len(serving.workers) == 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_that_other_servers_take_end_nothing(serve: Serve, number: signal.Signals) -> None:
+    serving = serve(site())
+    eventually(lambda: len(serving.workers) == 2)
+    before = serving.workers
+    serving.signal(number)
+    serving.configuration.write_text("nothing")
+    serving.signal(signal.SIGHUP)
+    eventually(lambda: serving.said("not reloaded"))  # after the signal before it
+    assert set(before) <= set(serving.workers)
+    assert not serving.said("died")
+
+
+def test_the_limit_of_descriptors_is_raised(serve: Serve) -> None:
+    serving = serve(site(), prefix=("prlimit", "--nofile=300:700"))
+    eventually(lambda: len(serving.workers) == 2)
+    for process in (serving.process.pid, *serving.workers):
+        limits = Path(f"/proc/{process}/limits").read_text()
+        (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+        assert line.split()[3:5] == ["700", "700"]

@@ -1,9 +1,9 @@
 """Conditions: what a configuration can ask of a request, each as one callable.
 
-They run for every request, so all that can be done before is: networks are parsed, regular
-expressions compiled, constants have the type of what they are compared with. Text is compared as
-the request head holds it: the path, decoded, as `str` (bytes that are not UTF-8 as surrogates),
-what came as it is as `bytes`.
+Conditions run for every request. So everything possible is done before: networks are parsed,
+regular expressions are compiled, constants have the type of what they are compared with. Text is
+compared as the request head holds it: the decoded path as `str` (bytes that are not UTF-8 as
+surrogates), all else as `bytes`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from mod_progress.gateway.exchange import Exchange
 
 Network = IPv4Network | IPv6Network
 
-#: Finds a regular expression in what a variable holds.
+#: Searches a regular expression in the value of a variable.
 Search = Callable[[Exchange], re.Match[str] | re.Match[bytes] | None]
 
-#: Addresses of which a condition remembers whether they are in its network.
-_REMEMBERED = 4096
+#: Hosts and addresses that are remembered, since clients repeat them: no more than a megabyte.
+_REMEMBERED = 1024
+#: Characters of the longest one: strangers choose them. No address is longer, and few names are.
+_LONGEST_REMEMBERED = 255
 
 
 class Variable(NamedTuple):
@@ -54,13 +56,19 @@ def _host(exchange: Exchange) -> bytes:
     return host_name(exchange.request.host)
 
 
-@lru_cache
 def host_name(host: bytes) -> bytes:
     """Return the name in a Host field: no port, no final dot, in lower case."""
+    return _host_name(host) if len(host) <= _LONGEST_REMEMBERED else _read_host_name(host)
+
+
+def _read_host_name(host: bytes) -> bytes:
     name, colon, port = host.rpartition(b":")
     if colon and (not port or port.isdigit()):
         host = name
     return host.rstrip(b".").lower()
+
+
+_host_name = lru_cache(_REMEMBERED)(_read_host_name)
 
 
 def _scheme(exchange: Exchange) -> str:
@@ -187,7 +195,11 @@ def within(variable: Variable, network: Network) -> Condition:
         mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
         return (mapped or parsed) in network
 
-    return lambda exchange: contains(read(exchange))
+    def is_within(exchange: Exchange) -> bool:
+        address = read(exchange)
+        return len(address) <= _LONGEST_REMEMBERED and contains(address)
+
+    return is_within
 
 
 def negate(condition: Condition) -> Condition:

@@ -1,43 +1,67 @@
-"""How far is that transfer? The question of one request, and its answer."""
+"""Answers what a question asks for: the show room's answer, sent through an exchange."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from functools import lru_cache, partial
 
+from mod_progress.framing import BODILESS
+from mod_progress.gateway.actions.push import Push
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.show.formats import FORMATS, HEADERS, Format
-from mod_progress.tracker import Answer
+from mod_progress.show.answer import Answer
+from mod_progress.show.answering import answer_inquiry
+from mod_progress.show.formats import Fields
+from mod_progress.show.question import Inquiry, Subscription
 
-#: The fields of a show's answer, by its media type.
-SHOW_LINES = {
-    form.content_type: "".join(
-        f"{name}: {value}\r\n" for name, value in (("Content-Type", form.content_type), *HEADERS)
-    ).encode()
-    for form in FORMATS.values()
-}
+
+@lru_cache
+def field_lines(fields: Fields) -> bytes:
+    """Return the lines of an answer's fields; they are the same for many answers."""
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+
+
+def send_answer(
+    exchange: Exchange, answer: Answer, done: Callable[[], object] | None = None
+) -> None:
+    """Respond with an answer of the show room.
+
+    A stream goes on after that. At its end ``done`` is called, or the exchange is concluded.
+    """
+    status, fields, body = answer
+    if not isinstance(body, bytes):
+        conclude = partial(exchange.owner.conclude, exchange)
+        Push(exchange, body, done or conclude).begin(status, field_lines(fields))
+    elif status in BODILESS:
+        exchange.start(status, field_lines(fields), None)
+        exchange.finish()
+    else:
+        exchange.respond(status, body, field_lines(fields))
 
 
 class Poll:
-    """Answers one question: how far the transfer with that id is."""
+    """Answers one inquiry."""
 
-    __slots__ = ("callback", "form", "identifier")
+    __slots__ = ("inquiry",)
 
-    def __init__(self, identifier: str, form: Format, callback: bytes | None) -> None:
-        self.identifier = identifier
-        self.form = form
-        #: The function that a jsonp answer calls, if the request names one.
-        self.callback = callback
+    def __init__(self, inquiry: Inquiry | Subscription) -> None:
+        self.inquiry = inquiry
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer: at once where the transfer is near."""
-        answer = exchange.tracker.answer(self.identifier, self.form, self.callback)
+        """Answer, at once unless the answer has to be waited for."""
+        answer = answer_inquiry(self.inquiry, exchange.tracker, exchange.client.state.ticker)
         if isinstance(answer, Future):
             return self._handle_later(exchange, answer)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+        send_answer(exchange, answer)
         return None
 
-    async def _handle_later(self, exchange: Exchange, future: Future[Answer]) -> None:
-        answer = await asyncio.wrap_future(future)
-        exchange.respond(200, answer.body, SHOW_LINES[answer.content_type])
+    async def _handle_later(self, exchange: Exchange, answer: Future[Answer]) -> None:
+        ended = asyncio.Event()
+        send_answer(exchange, await asyncio.wrap_future(answer), ended.set)
+        try:
+            if not exchange.finished:
+                await ended.wait()
+        finally:
+            if exchange.quick is not None:
+                exchange.quick.abandon()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mod_progress.gateway.actions.poll import SHOW_LINES, Poll
+from mod_progress.gateway.actions.poll import Poll, field_lines
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.state import ServerState
+from mod_progress.show.question import Inquiry
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 _RESPONSE = b"HTTP/1.1 200 OK\r\n%b%bContent-Length: %d\r\n\r\n%b"
@@ -33,11 +34,12 @@ _NOTHING = _Response(b"", b"", UNKNOWN, None)
 class RepeatedPoll:
     """Answers one poll whenever it comes again."""
 
-    __slots__ = ("_last", "_poll", "_request", "_state")
+    __slots__ = ("_inquiry", "_last", "_lines", "_request", "_state")
 
-    def __init__(self, poll: Poll, request: bytes, state: ServerState) -> None:
-        """Take a poll that was answered, and the bytes that asked it."""
-        self._poll = poll
+    def __init__(self, inquiry: Inquiry, request: bytes, state: ServerState) -> None:
+        """Take an inquiry that was answered, and the bytes that asked it."""
+        self._inquiry = inquiry
+        self._lines = field_lines(inquiry.form.fields)
         self._request = request
         self._state = state
         self._last = _NOTHING
@@ -56,7 +58,7 @@ class RepeatedPoll:
             and tracker.table.runs(last.transfer)
         ):
             return last.data
-        snapshot = tracker.look(self._poll.identifier)
+        snapshot = tracker.look(self._inquiry.identifier)
         if not isinstance(snapshot, Snapshot):
             return None
         if last.date is not date or last.snapshot != snapshot:
@@ -64,11 +66,11 @@ class RepeatedPoll:
         return last.data
 
     def _render(self, snapshot: Snapshot) -> _Response:
-        poll, date = self._poll, self._state.date
-        body = poll.form.render(snapshot, poll.callback)
-        data = _RESPONSE % (date, SHOW_LINES[poll.form.content_type], len(body), body)
+        inquiry, date = self._inquiry, self._state.date
+        body = inquiry.render(snapshot)
+        data = _RESPONSE % (date, self._lines, len(body), body)
         runs = snapshot.state is State.RUNNING
-        transfer = self._state.tracker.table.find(poll.identifier) if runs else None
+        transfer = self._state.tracker.table.find(inquiry.identifier) if runs else None
         return _Response(data, date, snapshot, transfer)
 
 
@@ -80,6 +82,8 @@ def repeated_poll(exchange: Exchange, request: bytes) -> RepeatedPoll | None:
     poll, head = exchange.handler, exchange.request
     if (
         isinstance(poll, Poll)
+        and isinstance(poll.inquiry, Inquiry)
+        and poll.inquiry.is_plain
         and exchange.finished
         and exchange.keep_alive
         and head.method == "GET"
@@ -87,5 +91,5 @@ def repeated_poll(exchange: Exchange, request: bytes) -> RepeatedPoll | None:
         and head.body_size == 0
         and not exchange.transfer.identifier
     ):
-        return RepeatedPoll(poll, request, exchange.client.state)
+        return RepeatedPoll(poll.inquiry, request, exchange.client.state)
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mod_progress.gateway.actions.poll import SHOW_LINES, Poll
+from mod_progress.gateway.actions.poll import Poll, send_answer
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.identifier import CALLBACK_PARAMETER, find_parameter, identify
 from mod_progress.options import Options
+from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import JSON, Format
+from mod_progress.show.question import Question, inquire
 from mod_progress.tracker import logger
 
 
@@ -59,8 +60,7 @@ class MissingIdentifier:
 
     def handle(self, exchange: Exchange) -> None:
         """Say what is missing."""
-        body = b'{"error": "X-Progress-ID is missing, or not 1 to 128 visible ASCII characters"}'
-        exchange.respond(400, body, SHOW_LINES[JSON.content_type])
+        send_answer(exchange, NO_IDENTIFIER)
 
 
 _MISSING_IDENTIFIER = MissingIdentifier()
@@ -70,7 +70,7 @@ _MISSING_IDENTIFIER = MissingIdentifier()
 class Show:
     """Answers how far a transfer is.
 
-    As in the original, a request without a valid id is left to the actions that follow.
+    As in lighttpd 2's mod_progress, the actions that follow get a request without a valid id.
     """
 
     form: Format = JSON
@@ -79,10 +79,9 @@ class Show:
         """Answer the request, if it names an id."""
         if exchange.handler is not None:
             return
-        query = exchange.request.query
-        identifier = identify(query, exchange.identifier_field)
-        if identifier is None:
+        request = exchange.request
+        inquiry = inquire(Question(request.method, request.query, request.named.get), self.form)
+        if inquiry is None:
             exchange.fallback = _MISSING_IDENTIFIER
         else:
-            callback = find_parameter(query, CALLBACK_PARAMETER)
-            exchange.handler = Poll(identifier, self.form, callback)
+            exchange.handler = Poll(inquiry)

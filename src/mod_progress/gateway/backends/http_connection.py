@@ -12,7 +12,8 @@ from mod_progress.gateway.http.response import (
     parse_response,
 )
 from mod_progress.gateway.state import ServerState
-from mod_progress.gateway.streams.stream import NEVER, Cut
+from mod_progress.gateway.streams.errors import Cut
+from mod_progress.gateway.streams.stream import NEVER
 
 
 class Taker(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from mod_progress.framing import BODILESS
 from mod_progress.gateway.backends.http_connection import HttpConnection
 from mod_progress.gateway.backends.http_exchange import (
     Stale,
@@ -17,7 +18,7 @@ from mod_progress.gateway.backends.http_exchange import (
     send_request,
     start_answer,
 )
-from mod_progress.gateway.exchange import BODILESS, Exchange
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.http.heads import HEAD_END, Refusal
 from mod_progress.gateway.http.response import ResponseHead, parse_response
 
@@ -76,6 +77,9 @@ class Shortcut:
         """Let go of the backend: nobody waits for its answer."""
         self._detach()
         self._upstream.abort()
+
+    def client_ended(self) -> None:
+        """Go on: the client may still read."""
 
     def _detach(self) -> None:
         self._exchange.quick = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import select
 from collections import deque
 from collections.abc import Callable
@@ -12,11 +11,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from mod_progress.gateway.address import parse_address
 from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.stream import MOST_BUFFERED, NEVER, Stream
-
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]+)):([0-9]{1,5})").fullmatch
 
 #: Seconds for which a connection is not used again after an answer without a body. A backend that
 #: sends a body all the same is found out in this time, and nobody else gets the body.
@@ -144,20 +142,12 @@ class ConnectionPool(Generic[C]):
     """The connections of this process to one backend."""
 
     def __init__(self, address: str, make: Callable[[ConnectionPool[C], ServerState], C]) -> None:
-        """Take "host:port", "[v6]:port" or "unix:/path"; raises ValueError for another form.
+        """Take an address as `parse_address` does; raises `AddressError`.
 
         ``make`` returns a new connection of the backend's protocol.
         """
         self.address = address
-        self.path: str | None = None
-        self.host, self.port = "", 0
-        if address.startswith("unix:"):
-            self.path = address.removeprefix("unix:")
-        else:
-            match = _ADDRESS(address)
-            if match is None or not 0 < int(match[3]) < 65536:
-                raise ValueError(f"{address!r} is neither host:port nor unix:/path")
-            self.host, self.port = match[1] or match[2], int(match[3])
+        self.host, self.port, self.path = parse_address(address)
         self._make = make
         # The connection that was used last is at the right, those in quarantine are at the left.
         self._idle: deque[C] = deque()

@@ -1,21 +1,30 @@
-"""Files from disk: the actions `static` and `index`, with the original's meaning."""
+"""Files from disk: the actions `docroot`, `index` and `static`.
+
+They mean what they mean in lighttpd 2.
+"""
 
 from __future__ import annotations
 
 import errno
 import logging
-import mimetypes
 import os
 import stat
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import FileIO
 from secrets import token_hex
 from typing import NamedTuple
 from urllib.parse import quote
 
-from mod_progress.gateway.exchange import TEXT, Exchange
+from mod_progress.gateway.exchange import NOSNIFF, Exchange, MethodNotAllowed
+from mod_progress.gateway.files.media_types import media_type, with_charset
+from mod_progress.gateway.files.upload_directories import (
+    CONFINED,
+    UploadDirectories,
+    confined_type,
+    is_active,
+)
 from mod_progress.gateway.http.conditional import Validators, precondition, range_holds
 from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.http.ranges import Range, parse_ranges
@@ -24,10 +33,10 @@ from mod_progress.gateway.streams.relay import SPLICE_FROM, relay
 
 logger = logging.getLogger("mod_progress.gateway")
 
-# Not to wait for the other end of a FIFO.
+# O_NONBLOCK, so that nobody waits for the other end of a FIFO.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-#: What a file that cannot be opened is answered with; the original's choice.
+#: The answers to a file that cannot be opened, as lighttpd 2 has them.
 _STATUSES = {
     errno.ENOENT: 404,
     errno.ENOTDIR: 404,
@@ -38,32 +47,39 @@ _STATUSES = {
     errno.ENAMETOOLONG: 414,
 }
 
-#: A compressed file is served as what it is: were it a Content-Encoding, browsers would unpack it.
-_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+_METHODS = ("GET", "HEAD")
+_OTHER_METHOD = MethodNotAllowed(_METHODS)
 
-#: Characters that a path may have beside letters and digits (RFC 3986, section 3.3).
+#: Characters of a path that are not percent-encoded (RFC 3986, section 3.3).
 _PATH_SAFE = "/-._~!$&'()*+,;=:@"
 
 
 @dataclass(frozen=True, slots=True)
 class Docroot:
-    """Says below which directory the files of the request's path are."""
+    """Names the directory that the request's path starts from.
+
+    The path may begin with ``prefix``, which is not part of the file's path.
+    """
 
     directory: str
+    prefix: str = ""
 
     def __call__(self, exchange: Exchange) -> None:
-        """Map the path to a file; the path has no dot segments any more."""
+        """Map the path to a file below it: the path has no dot segments."""
+        path = exchange.request.path.removeprefix(self.prefix)
         exchange.docroot = self.directory
-        exchange.physical_path = self.directory.rstrip("/") + exchange.request.path
+        exchange.physical_path = self.directory.rstrip("/") + path
 
 
 @dataclass(frozen=True, slots=True)
 class Static:
     """Answers GET and HEAD with the file that the path leads to.
 
-    Does nothing where the request is handled already, where no `docroot` was given, and for a
-    directory.
+    It leaves alone a request that is handled already, one for which there is no `docroot`, and a
+    directory. ``uploads`` are the directories of the site that strangers write to.
     """
+
+    uploads: UploadDirectories = field(default_factory=UploadDirectories, compare=False)
 
     def __call__(self, exchange: Exchange) -> None:
         """Take the request."""
@@ -75,15 +91,18 @@ class Static:
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer; a small file at once."""
-        if exchange.request.method not in ("GET", "HEAD"):
-            exchange.respond(405, b"405 Method Not Allowed\n", TEXT + b"Allow: GET, HEAD\r\n")
+        if exchange.request.method not in _METHODS:
+            _OTHER_METHOD.handle(exchange)
             return None
         if not exchange.body.finished:
             exchange.body.discard()
-        assert exchange.physical_path is not None
-        descriptor = _open(exchange.physical_path)
+        path = exchange.physical_path
+        assert path is not None
+        kind = media_type(os.path.splitext(path)[1])  # noqa: PTH122
+        confined = is_active(kind) and self.uploads.hold(path)
+        descriptor = _open(path)
         try:
-            return _answer(exchange, exchange.physical_path, descriptor)
+            return _answer(exchange, descriptor, kind, confined)
         finally:
             os.close(descriptor)
 
@@ -126,21 +145,21 @@ class _Slash:
         location = quote(request.path, _PATH_SAFE, errors="surrogateescape").encode() + b"/"
         if request.query:
             location += b"?" + request.query
-        exchange.respond(301, b"", b"Location: %b\r\n" % location)
+        exchange.respond(301, b"", NOSNIFF + b"Location: %b\r\n" % location)
 
 
 class _File(NamedTuple):
-    """What is said of a file in its current state."""
+    """What the response says about a file."""
 
     size: int
-    media_type: bytes
+    content_type: bytes
     validators: Validators
-    #: The validators as header lines.
+    #: The validators and whatever else every response about the file has, as header lines.
     lines: bytes
 
 
 class _Stretch(NamedTuple):
-    """A part of a file, and what is sent before it."""
+    """A range of a file, and the bytes that are sent before it."""
 
     before: bytes
     part: Range
@@ -165,15 +184,16 @@ def _open(path: str) -> int:
         raise Refusal(status, error.strerror or "") from None
 
 
-def _answer(exchange: Exchange, path: str, descriptor: int) -> Awaitable[None] | None:
+def _answer(
+    exchange: Exchange, descriptor: int, kind: str, confined: bool
+) -> Awaitable[None] | None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise Refusal(403, "not a regular file")
-    suffix = os.path.splitext(path)[1]  # noqa: PTH122
-    file = _describe(suffix, found.st_ino, found.st_size, found.st_mtime_ns)
+    file = _describe(kind, confined, found.st_ino, found.st_size, found.st_mtime_ns)
     status = precondition(exchange.request, file.validators)
     if status == 412:
-        raise Refusal(412, "the file is not the one that the request is for")
+        raise Refusal(412, "the file is not the one that the request names")
     if status == 304:
         exchange.start(304, file.lines, None)
         exchange.finish()
@@ -182,8 +202,8 @@ def _answer(exchange: Exchange, path: str, descriptor: int) -> Awaitable[None] |
     if ranges is None:
         return _send(exchange, descriptor, 200, file, (_Stretch(b"", Range(0, file.size)),))
     if not ranges:
-        lines = TEXT + b"Content-Range: bytes */%d\r\n" % file.size
-        exchange.respond(416, b"416 Range Not Satisfiable\n", lines)
+        refusal = Refusal(416, f"the file has {file.size} bytes")
+        exchange.refuse(refusal, b"Content-Range: bytes */%d\r\n" % file.size)
         return None
     if len(ranges) == 1:
         content_range = ranges[0].line(file.size)
@@ -192,7 +212,10 @@ def _answer(exchange: Exchange, path: str, descriptor: int) -> Awaitable[None] |
 
 
 def _ranges(exchange: Exchange, file: _File) -> list[Range] | None:
-    """Return the ranges that are asked for, None for the whole file: Range is for GET alone."""
+    """Return the ranges that the client wants, None for the whole file.
+
+    Range is for GET alone (RFC 9110, section 14.2).
+    """
     request = exchange.request
     value = request.named.get(b"range")
     if value is None or request.method != "GET" or not range_holds(request, file.validators):
@@ -205,10 +228,10 @@ def _send_multipart(
 ) -> Awaitable[None] | None:
     """Send several ranges (RFC 9110, section 14.6)."""
     boundary = token_hex(16).encode()
-    head = b"\r\n--%b\r\nContent-Type: %b\r\n" % (boundary, file.media_type)
+    head = b"\r\n--%b\r\nContent-Type: %b\r\n" % (boundary, file.content_type)
     stretches = [_Stretch(head + each.line(file.size) + b"\r\n", each) for each in ranges]
     stretches.append(_Stretch(b"\r\n--%b--\r\n" % boundary, Range(0, 0)))
-    multipart = file._replace(media_type=b"multipart/byteranges; boundary=" + boundary)
+    multipart = file._replace(content_type=b"multipart/byteranges; boundary=" + boundary)
     return _send(exchange, descriptor, 206, multipart, stretches)
 
 
@@ -221,7 +244,7 @@ def _send(
     lines: bytes = b"",
 ) -> Awaitable[None] | None:
     """Send head and body: a small one in one write, a large one by sendfile."""
-    lines += b"Content-Type: %b\r\n%b" % (file.media_type, file.lines)
+    lines += b"Content-Type: %b\r\n%b" % (file.content_type, file.lines)
     size = sum(len(before) + part.length for before, part in stretches)
     small = size < SPLICE_FROM
     first = b"".join(_read(descriptor, each) for each in stretches) if small else b""
@@ -248,20 +271,19 @@ async def _stream(exchange: Exchange, file: FileIO, stretches: Sequence[_Stretch
 
 
 @lru_cache(1024)
-def _describe(suffix: str, inode: int, size: int, changed: int) -> _File:
-    """Say what there is to say of a file that was ``changed`` so many nanoseconds after 1970."""
+def _describe(kind: str, confined: bool, inode: int, size: int, changed: int) -> _File:
+    """Return what the response says about a file of this media type.
+
+    ``changed`` is its time of change in nanoseconds since 1970. A ``confined`` file is one that is
+    active, and that a stranger may have uploaded.
+    """
     validators = Validators(b'"%x-%x-%x"' % (inode, size, changed), changed // 10**9)
     lines = b"ETag: %b\r\nLast-Modified: %b\r\nAccept-Ranges: bytes\r\n" % (
         validators.etag,
         validators.last_modified,
     )
-    return _File(size, _media_type(suffix).encode(), validators, lines)
-
-
-def _media_type(suffix: str) -> str:
-    kind, coding = mimetypes.guess_type(f"file{suffix}")
-    if coding is not None or kind is None:
-        return _COMPRESSED.get(coding or "", "application/octet-stream")
-    if kind.startswith("text/") or kind.endswith("javascript"):
-        return f"{kind}; charset=utf-8"
-    return kind
+    lines += NOSNIFF
+    if confined:
+        lines += CONFINED
+        kind = confined_type(kind)
+    return _File(size, with_charset(kind).encode(), validators, lines)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 
-from mod_progress.gateway.http.heads import FORBIDDEN, Refusal
+from mod_progress.gateway.http.heads import FORBIDDEN, TOKEN, Refusal
 
 #: Ends a chunked body.
 LAST_CHUNK = b"0\r\n\r\n"
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_EXTENSION = (
-    rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
-)
+_EXTENSION = rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:" + _EXTENSION + rb")*)").fullmatch
-_TRAILER_LINE = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*").fullmatch
+_TRAILER_LINE = re.compile(TOKEN + rb":[\t\x20-\x7e\x80-\xff]*").fullmatch
 
-#: Bytes of all chunk extensions of a body, and of all its trailers: neither is of use to us.
+#: The most bytes of all chunk extensions of a body, and of all its trailers. Both are dropped.
 _MOST_EXTENSIONS = 16 * 1024
 _MOST_TRAILERS = 16 * 1024
-#: A size line: 16 digits and its extensions.
+#: The most bytes of a size line: 16 digits and the extensions.
 _LONGEST_LINE = 4 * 1024
+#: Steps of the decoder in one `ChunkedDecoder.feed`, three for each chunk: at most 2 ms, so that a
+#: body in tiny chunks keeps nobody else waiting.
+_MOST_STEPS = 3 * 1024
 #: The largest size that fits a signed 64-bit counter.
 _LARGEST_CHUNK = 2**63 - 1
 
@@ -43,6 +43,7 @@ class ChunkedDecoder:
         "_step",
         "_trailers",
         "finished",
+        "more",
         "rest",
     )
 
@@ -51,25 +52,36 @@ class ChunkedDecoder:
         self.finished = False
         #: What came after it.
         self.rest = b""
-        # What is being decoded, and how far it is: one walk, however many chunks there are.
+        #: Whether `feed` has left something for its next call, which needs no new bytes for it.
+        self.more = False
+        # The bytes that are being decoded, and the position that the decoder has reached.
         self._data = b""
         self._at = 0
         self._left = 0
         self._extensions = 0
         self._trailers = 0
         self._step = self._size
-        # Broken framing stays broken: nothing after it can be told apart.
+        # Once the framing is broken, nothing that follows can be understood.
         self._refusal: Refusal | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in ``data``; raises `Refusal` (400) once the framing breaks."""
+        """Return body bytes; raises `Refusal` (400) once the framing breaks.
+
+        They are those in ``data`` and in what an earlier call left, unless `more` is set: then the
+        next call returns further ones.
+        """
         if self._refusal is not None:
             raise self._refusal
         self._data += data
+        self.more = False
         pieces: list[bytes] = []
+        steps = 0
         try:
             while not self.finished and self._step(pieces):
-                pass
+                steps += 1
+                if steps >= _MOST_STEPS:
+                    self.more = not self.finished
+                    break
         except Refusal as refusal:
             self._refusal = refusal
             raise

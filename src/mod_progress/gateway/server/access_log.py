@@ -1,53 +1,83 @@
 """One line a request, when it is over: the combined format, or JSON.
 
-An id is a capability: whoever knows it may look, and logs are read by many. So ids are cut short,
-wherever they stand.
+An id is a capability: whoever knows it may look, and many people read logs. So ids are cut short
+wherever they are.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import time
-from pathlib import Path
+from io import FileIO
 
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.server.site import AccessLog
-from mod_progress.identifier import PARAMETER
+from mod_progress.gateway.streams.disk import write
+from mod_progress.identifier import shorten, shorten_in_url
 
-#: Characters of an id that are kept: enough to tell the transfers of a minute apart.
-_SHOWN = 8
+logger = logging.getLogger("mod_progress.gateway")
 
 #: Bytes that wait before they are written without the clock's asking.
 _BUFFER = 64 * 1024
-
-_IDENTIFIER = re.compile(
-    rb"((?:^|[?&])" + PARAMETER.encode().replace(b"-", rb"(?:-|%2d)") + rb"=)([^&]*)", re.IGNORECASE
-)
 
 #: Characters that would end a quoted string of the combined format, or the line.
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
 
 
 class AccessLogWriter:
-    """Appends to the access log of a site; `flush` brings what waits to the file."""
+    """Appends to the access log of a site. What cannot be written is dropped, and that is said."""
 
     def __init__(self, log: AccessLog) -> None:
         """Open the file; raises OSError."""
-        self._file = Path(log.path).open("ab", buffering=_BUFFER)  # noqa: SIM115
+        self._path = log.path
+        self._file = _open(log.path)
         self._line = _json if log.form == "json" else _combined
+        self._waiting: list[bytes] = []
+        self._size = 0
+        # Whether the last lines were lost.
+        self._losing = False
 
     def ended(self, exchange: Exchange) -> None:
-        """Write a line about an exchange that is over."""
-        self._file.write(self._line(exchange).encode("ascii", "backslashreplace") + b"\n")
+        """Note an exchange that is over."""
+        line = self._line(exchange).encode("ascii", "backslashreplace") + b"\n"
+        self._waiting.append(line)
+        self._size += len(line)
+        if self._size >= _BUFFER:
+            self.flush()
 
     def flush(self) -> None:
         """Bring what waits to the file."""
-        self._file.flush()
+        if not self._waiting:
+            return
+        lines, self._waiting, self._size = self._waiting, [], 0
+        try:
+            write(self._file, b"".join(lines))
+        except OSError as error:
+            if not self._losing:
+                logger.error("access log %s: %s; lines are lost", self._path, error.strerror)
+            self._losing = True
+        else:
+            if self._losing:
+                logger.error("access log %s: it can be written again", self._path)
+            self._losing = False
+
+    def reopen(self) -> None:
+        """Open the file of that name anew; raises OSError, and goes on with the old file then."""
+        self.flush()
+        before, self._file = self._file, _open(self._path)
+        before.close()
 
     def close(self) -> None:
         """Flush, and close the file."""
+        self.flush()
         self._file.close()
+
+
+def _open(path: str) -> FileIO:
+    return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666), "ab")
 
 
 def _combined(exchange: Exchange) -> str:
@@ -57,7 +87,7 @@ def _combined(exchange: Exchange) -> str:
     return (
         f'{exchange.client.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
         f" {transfer.status} {transfer.written}"
-        f' "{_quoted(_field(exchange, b"referer") or "-")}"'
+        f' "{_quoted(_referer(exchange) or "-")}"'
         f' "{_quoted(_field(exchange, b"user-agent") or "-")}"'
     )
 
@@ -74,24 +104,20 @@ def _json(exchange: Exchange) -> str:
         "received": transfer.received,
         "sent": transfer.written,
         "complete": exchange.finished,
-        "referer": _field(exchange, b"referer"),
+        "referer": _referer(exchange),
         "user_agent": _field(exchange, b"user-agent"),
-        "id": _shortened(transfer.identifier) if transfer.identifier else None,
+        "id": shorten(transfer.identifier) if transfer.identifier else None,
     }
     return json.dumps(noted)
 
 
 def _target(exchange: Exchange) -> str:
-    """Return the request's target with the id cut short."""
-    target = _IDENTIFIER.sub(
-        lambda found: found[1] + _shortened(found[2].decode("latin-1")).encode(),
-        exchange.request.target,
-    )
-    return target.decode("latin-1")
+    return shorten_in_url(exchange.request.target).decode("latin-1")
 
 
-def _shortened(identifier: str) -> str:
-    return identifier if len(identifier) <= _SHOWN else f"{identifier[:_SHOWN]}..."
+def _referer(exchange: Exchange) -> str | None:
+    referer = exchange.request.named.get(b"referer")
+    return None if referer is None else shorten_in_url(referer).decode("latin-1")
 
 
 def _field(exchange: Exchange, name: bytes) -> str | None:

@@ -1,98 +1,154 @@
-"""Sockets to listen on, by their addresses in the configuration."""
+"""Sockets to listen on, by their addresses in the configuration; certificates for TLS."""
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import socket
 import ssl
 import stat
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, NoReturn
 
+from mod_progress.gateway.address import EVERYWHERE, Address, AddressError, parse_listen_address
 from mod_progress.gateway.server.site import Listener, Tls
 
-#: Connections that wait to be accepted; the kernel takes less where net.core.somaxconn says so.
-_BACKLOG = 4096
+#: Connections that wait to be accepted. The kernel takes fewer where net.core.somaxconn is lower.
+BACKLOG = 4096
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]*)):([0-9]{1,5})").fullmatch
+#: Ports that are tried where the system chooses one for several addresses at once: one that is free
+#: for the first address may be taken for the second.
+_MOST_TRIES = 20
+
+#: What the system says about an address of a family that this machine has switched off, or of
+#: another machine.
+_NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+#: A family, and an address as `socket.bind` takes it.
+Resolved = tuple[int, tuple[Any, ...]]
 
 
 class ListenError(Exception):
     """An address cannot be listened on; the message says which, and why."""
 
 
-def bind(listener: Listener) -> socket.socket:
-    """Return a listening socket; raises `ListenError`."""
-    address = listener.address
-    try:
-        if address.startswith("unix:"):
-            return _bind_path(address.removeprefix("unix:"))
-        match = _ADDRESS(address)
-        if match is None or int(match[3]) > 65535:
-            raise ListenError(f"cannot listen on {address}: it is neither host:port nor unix:/path")
-        return _bind_port(match[1] or match[2], int(match[3]))
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ListenError(f"cannot listen on {address}: {why}") from None
+def resolve(address: Address) -> list[Resolved]:
+    """Return what a host and its port stand for, each address once.
+
+    Raises OSError where the name is not known.
+    """
+    if address.host == EVERYWHERE:
+        return [(socket.AF_INET, ("0.0.0.0", address.port))]
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
 
 
-def _bind_port(host: str, port: int) -> socket.socket:
-    everywhere = host in ("", "*")
-    kind, _, _, _, address = socket.getaddrinfo(
-        None if everywhere else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listening = socket.socket(kind, socket.SOCK_STREAM)
+def bind(address: str) -> list[socket.socket]:
+    """Return listening sockets: one for each address of the host; raises `ListenError`."""
     try:
+        parsed = parse_listen_address(address)
+        if parsed.path is not None:
+            return [_bind_path(parsed.path)]
+        return _bind_ports(parsed)
+    except (OSError, AddressError) as error:
+        raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
+
+
+def _bind_ports(address: Address) -> list[socket.socket]:
+    found = resolve(address)
+    for _ in range(_MOST_TRIES):
+        try:
+            return _bind_all(found)
+        except OSError as error:
+            if address.port or error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _bind_all(found: Sequence[Resolved]) -> list[socket.socket]:
+    """Listen on every address that this machine has; at least one."""
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    with ExitStack() as stack:
+        for family, (host, port, *rest) in found:
+            # The port that the system chose for the first address is that of the others too.
+            port = bound[0].getsockname()[1] if bound else port
+            try:
+                bound.append(stack.enter_context(_bind_port(family, (host, port, *rest))))
+            except OSError as error:
+                if error.errno not in _NOT_OF_THIS_MACHINE:
+                    raise
+                missing = error
+        if not bound and missing is not None:
+            raise missing
+        stack.pop_all()
+    return bound
+
+
+def _bind_port(family: int, where: tuple[Any, ...]) -> socket.socket:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if kind == socket.AF_INET6:
-            # As the original: "[::]" and "*" are two listeners, so that neither hides the other.
+        if family == socket.AF_INET6:
+            # As in lighttpd 2, "[::]" and "*" are two listeners: neither takes the other's clients.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError:
-        listening.close()
-        raise
+        listening.bind(where)
+        listening.listen(BACKLOG)
+        stack.pop_all()
     return listening
 
 
 def _bind_path(path: str) -> socket.socket:
-    """Listen on a Unix socket; one that nobody listens on any more is replaced."""
+    """Listen on a Unix socket; replace one that nobody listens on any more."""
     with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):  # noqa: PTH116
+        if stat.S_ISSOCK(os.stat(path).st_mode) and _is_abandoned(path):  # noqa: PTH116
             os.unlink(path)  # noqa: PTH108
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listening.bind(path)
-        listening.listen(_BACKLOG)
-    except OSError:
-        listening.close()
-        raise
+        listening.listen(BACKLOG)
+        stack.pop_all()
     return listening
 
 
-def _answers(path: str) -> bool:
+def _is_abandoned(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(path) == 0
+        # A server whose queue is full would make a blocking connect wait.
+        probe.setblocking(False)
+        return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def url_of(listener: Listener, listening: socket.socket) -> str:
-    """Return where a listener is reached; a port of 0 was chosen by the system."""
+    """Return the URL of a listening socket, with the port that the system chose for port 0."""
     name = listening.getsockname()
     if isinstance(name, str):
         return f"unix:{name}"
     scheme = "http" if listener.tls is None else "https"
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"{scheme}://{host}:{name[1]}/"
+    return f"{scheme}://{Address(name[0], name[1])}/"
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return a server's context, TLS 1.2 and up; raises `ListenError`."""
+    """Return a server's context for TLS 1.2 and up; raises `ListenError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        why = error.strerror or str(error)
+        for path in tls:
+            # Reading a pipe or a device may never end.
+            if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+                raise OSError(f"{path} is not a regular file")
+        context.load_cert_chain(tls.certificate, tls.key, _refuse_passphrase)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        why = _reason(error)
         raise ListenError(f"cannot use the certificate {tls.certificate}: {why}") from None
     return context
+
+
+def _refuse_passphrase() -> NoReturn:
+    # OpenSSL would ask for it on the terminal, and a reload would wait for somebody there.
+    raise ValueError("the key needs a passphrase; use one without")
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,21 +1,26 @@
-"""The sites that need no configuration file: what the flags of the command line mean."""
+"""The sites that need no configuration file: those of the command line's flags."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
 
-from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.flow import ActionList, Choose, If
+from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import Proxy
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action, Exchange
 from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.upload_directories import UploadDirectories
 from mod_progress.gateway.files.uploads import StoreUploads
 
-#: Where the embedded page sends its files, and asks for their progress.
+#: The paths to which the built-in page sends its files, and where it asks for their progress.
 UPLOAD_PATH = "/upload"
 SHOW_PATH = "/progress"
+
+#: The path below which what was uploaded is served.
+SAVED_PATH = "/uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Below:
 
 
 def proxying(backend: HttpBackend, track: str = "/", show: str = SHOW_PATH) -> Action:
-    """Return what ``--proxy`` means: a backend's uploads below ``track`` are tracked."""
+    """Return the site of ``--proxy``: a backend, whose requests below ``track`` are tracked."""
     proxied = ActionList((If(Below((track,)), Track()), Proxy(backend)))
     return If(Below((show,)), Show(), proxied)
 
@@ -42,14 +47,29 @@ def storing(
     show: str = SHOW_PATH,
     methods: frozenset[str] | None = frozenset({"POST", "PUT"}),
 ) -> Action:
-    """Return what ``--store`` means: the page, and its uploads saved in ``directory``.
+    """Return the site of ``--store``: the page, whose uploads are saved in ``directory``.
 
-    The page's own paths stay, whatever others there are. ``methods`` are tracked; None leaves that
-    to the site's options.
+    The paths that the page uses work beside ``track`` and ``show``. ``methods`` are tracked; with
+    None, the methods of the site's options are.
     """
-    uploads = ActionList((SetOptions(methods=methods), Track(), StoreUploads(directory)))
+
+    def uploads(path: str) -> Action:
+        store = StoreUploads(directory, below=path, served=SAVED_PATH)
+        return ActionList((SetOptions(methods=methods), Track(), store))
+
+    by_strangers = UploadDirectories()
+    by_strangers.add(directory)
+    saved = ActionList((Docroot(directory, SAVED_PATH), Static(by_strangers)))
     page = ActionList(
         (Docroot(str(files("mod_progress") / "web")), Index(("index.html",)), Static())
     )
-    uploading = If(Below((track, UPLOAD_PATH)), uploads, page)
-    return If(Below((show, SHOW_PATH)), Show(), uploading)
+    site = Choose(
+        (
+            (Below((show, SHOW_PATH)), Show()),
+            (Below((UPLOAD_PATH,)), uploads(UPLOAD_PATH)),
+            (Below((SAVED_PATH,)), saved),
+            (Below((track,)), uploads(track)),
+        ),
+        page,
+    )
+    return ActionList((SameOrigin(), site))

@@ -1,7 +1,11 @@
 """The parent of the workers: it holds the listening sockets, and serves nobody itself.
 
-All workers, also those of two generations during a reload, accept from the same sockets: a
-connection that waits to be accepted is never lost.
+All workers accept from the same sockets, also those of two configurations during a reload. So no
+connection that waits to be accepted is lost.
+
+A signal only changes what the supervisor wants. After each signal a list of steps compares what is
+wanted with what there is, and changes what there is. A step that fails is tried again later, so
+nothing that it raises ends the supervisor.
 """
 
 from __future__ import annotations
@@ -9,50 +13,72 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import select
+import resource
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mod_progress.gateway.server import worker
 from mod_progress.gateway.server.listening import ListenError, bind, tls_context, url_of
-from mod_progress.gateway.server.site import Listener, Site
+from mod_progress.gateway.server.site import MOST_WORKERS, Site
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-_SIGNALS = {signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+#: SIGALRM is the supervisor's own timer.
+_SIGNALS = {
+    signal.SIGALRM,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+}
 
 #: Seconds that new workers may take until they serve, before a reload is given up.
 _READY_TIME = 30.0
 
-#: New objects after which a worker looks for garbage; 700 elsewhere.
-_GARBAGE = 10_000
+#: Seconds between two looks whether new workers serve.
+_READY_INTERVAL = 0.02
 
-#: Seconds that a worker must have lived to be replaced at once: one that cannot start is not
-#: started again in a tight loop.
-_SHORT_LIFE = 1.0
+#: Seconds until a step that failed is tried again, and until a worker is started in place of one
+#: that lived for a shorter time: a worker that cannot start is not started in a tight loop.
+_PAUSE = 1.0
+
+#: New objects after which a worker collects garbage; Python's default is 700.
+_GARBAGE = 10_000
 
 
 class ReloadError(Exception):
-    """A new configuration cannot be used; the message says why, in one or more lines."""
+    """A configuration cannot be used; the message says why, in one or more lines."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Generation:
+    """A site with what its workers need: all of them serve the same, also those started later."""
+
+    site: Site
+    listeners: tuple[tuple[socket.socket, ssl.SSLContext | None], ...]
 
 
 @dataclass(slots=True)
 class _Child:
     """One worker process."""
 
-    pid: int
+    generation: _Generation
     started: float
-    #: Readable when the worker serves.
+    #: A pipe from which a byte can be read when the worker serves.
     ready: int
-    current: bool = True
+    serves: bool = False
+    #: The last signal that told it to end.
+    end: signal.Signals | None = None
 
 
 class Supervisor:
@@ -62,97 +88,197 @@ class Supervisor:
         """Take what loads the site: called at the start, and again at each reload."""
         self._load = load
         self._site = load()
-        self._sockets: dict[str, socket.socket] = {}
+        # The listening sockets by the addresses of their listeners.
+        self._sockets: dict[str, list[socket.socket]] = {}
         self._children: dict[int, _Child] = {}
-        self._stopping = False
-        # Readable, by its end, when this process is gone, however it went.
+        # The generation that serves, and one that is about to take its place.
+        self._current: _Generation | None = None
+        self._next: _Generation | None = None
+        self._next_deadline = 0.0
+        # When a worker may be started again, in monotonic time.
+        self._next_start = 0.0
+        self._reload_wanted = False
+        self._reopen_wanted = False
+        # What ends the workers, once this process is told to end.
+        self._end: signal.Signals | None = None
+        # The steps that failed the last time, and why.
+        self._failed: dict[str, str] = {}
+        # Readable, by its end, when this process is gone, for whatever reason.
         self._lifeline, self._life = os.pipe()
 
     def bind(self) -> list[str]:
-        """Listen, and return where, as URLs; raises `ListenError`.
+        """Listen, and return the URLs; raises `ListenError` or `ReloadError`.
 
-        Signals wait for `run` from now on: who is told the URLs may send one at once.
+        From now on signals wait for `run`: whoever reads the URLs may send one at once.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        self._sockets = self._bind(self._site)
-        return [url_of(each, self._sockets[each.address]) for each in self._site.listeners]
+        # Whoever started this process may have left it ignored: the system would not report a
+        # worker's end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # Other servers start their next version at this signal. Here it means nothing.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        _raise_descriptor_limit()
+        try:
+            self._current = self._prepare(self._site)
+        except (ListenError, ReloadError):
+            self._close_sockets()
+            raise
+        return [
+            url_of(listener, listening)
+            for listener in self._site.listeners
+            for listening in self._sockets[listener.address]
+        ]
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, and until what was in flight then has finished."""
-        for _ in range(self._site.workers):
-            self._start()
-        handlers = {
-            signal.SIGCHLD: self._reap,
-            signal.SIGHUP: self._reload,
-            signal.SIGINT: self._stop,
-            signal.SIGTERM: self._stop,
-        }
-        while self._children:
-            handlers[signal.Signals(signal.sigwait(_SIGNALS))]()
+        """Serve until SIGTERM, SIGINT or SIGQUIT, and until what was in flight has finished."""
+        steps = (
+            (self._reap, "look after workers that ended"),
+            (self._finish_reload, "finish the reload"),
+            (self._start_reload, "reload the configuration"),
+            (self._end_workers, "end workers"),
+            (self._close_sockets, "stop listening"),
+            (self._reopen_logs, "tell the workers to open their logs again"),
+            (self._start_missing, "start a worker"),
+        )
+        while True:
+            for step, purpose in steps:
+                self._try(step, purpose)
+            if self._end and not self._children:
+                return
+            self._try(self._wait, "wait for a signal")
 
-    def _bind(self, site: Site) -> dict[str, socket.socket]:
-        """Listen on what is new, keep what stays; raises `ListenError` with nothing changed."""
-        bound: dict[str, socket.socket] = {}
+    def _try(self, step: Callable[[], None], purpose: str) -> None:
+        """Run a step. Whatever it raises is logged once, and the step is tried again later."""
         try:
-            for listener in site.listeners:
-                if listener.tls is not None:
-                    tls_context(listener.tls)
-                kept = self._sockets.get(listener.address)
-                bound[listener.address] = kept or bind(listener)
-        except ListenError:
-            for address in bound.keys() - self._sockets.keys():
-                bound[address].close()
-            raise
-        return bound
+            step()
+        except Exception as error:
+            if self._failed.get(purpose) != str(error):
+                unexpected = not isinstance(error, OSError)
+                logger.error("cannot %s, trying again: %s", purpose, error, exc_info=unexpected)
+            self._failed[purpose] = str(error)
+        else:
+            self._failed.pop(purpose, None)
 
-    def _unbind(self, keep: Container[str] = ()) -> None:
-        """Stop listening where nobody is to listen any more: who connects is refused."""
-        for address in [each for each in self._sockets if each not in keep]:
-            self._sockets.pop(address).close()
+    def _wait(self) -> None:
+        """Wait for a signal, no longer than until a step has something to do, and note it."""
+        now = time.monotonic()
+        pause = _PAUSE if self._failed else 0.0
+        if self._next is not None:
+            pause = _READY_INTERVAL
+        elif self._next_start > now:
+            pause = self._next_start - now
+        signal.setitimer(signal.ITIMER_REAL, pause)  # 0: never
+        number = signal.sigwait(_SIGNALS)
+        if number == signal.SIGHUP:
+            self._reload_wanted = True
+        elif number == signal.SIGUSR1:
+            self._reopen_wanted = True
+        elif number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            # The second time, the workers end at once.
+            self._end = signal.SIGKILL if self._end else signal.SIGTERM
+
+    # Sockets.
+
+    def _prepare(self, site: Site) -> _Generation:
+        """Return a generation: listen on new addresses, keep the sockets of the others.
+
+        Raises `ListenError` or `ReloadError`; `_close_sockets` closes what was opened then.
+        """
+        listeners = []
+        if site.workers > MOST_WORKERS:
+            raise ReloadError(f"there are at most {MOST_WORKERS} workers, not {site.workers}")
+        if site.access_log is not None:
+            _check_log(site.access_log.path)
+        for listener in site.listeners:
+            context = None if listener.tls is None else tls_context(listener.tls)
+            if listener.address not in self._sockets:
+                self._sockets[listener.address] = bind(listener.address)
+            listeners += [(each, context) for each in self._sockets[listener.address]]
+        return _Generation(site, tuple(listeners))
+
+    def _close_sockets(self) -> None:
+        """Stop listening where no generation listens any more: who connects there is refused."""
+        wanted: set[str] = set()
+        if not self._end:
+            generations = filter(None, (self._current, self._next))
+            wanted = {each.address for one in generations for each in one.site.listeners}
+        for address in self._sockets.keys() - wanted:
+            for listening in self._sockets.pop(address):
+                listening.close()
             if address.startswith("unix:"):
                 Path(address.removeprefix("unix:")).unlink(missing_ok=True)
 
     # Workers.
 
-    def _start(self) -> _Child:
-        ready, serving = os.pipe()
-        pid = os.fork()
-        if not pid:
-            os.close(ready)
-            os.close(self._life)
-            self._work(serving)
-        os.close(serving)
-        child = _Child(pid, time.monotonic(), ready)
-        self._children[pid] = child
-        return child
+    def _start_missing(self) -> None:
+        """Start workers until there are as many as the site has."""
+        if self._end or self._current is None:
+            return
+        while len(self._workers_of(self._current)) < self._current.site.workers:
+            now = time.monotonic()
+            if now < self._next_start:
+                return
+            self._next_start = now + _PAUSE  # stays, where the start fails
+            self._start(self._current)
+            self._next_start = 0.0
 
-    def _work(self, serving: int) -> None:
+    def _workers_of(self, generation: _Generation) -> list[_Child]:
+        return [child for child in self._children.values() if child.generation is generation]
+
+    def _start(self, generation: _Generation) -> None:
+        ready, serving = os.pipe()
+        try:
+            pid = os.fork()
+        except Exception:
+            os.close(ready)
+            os.close(serving)
+            raise
+        if not pid:
+            self._work(generation, ready, serving)
+        self._children[pid] = _Child(generation, time.monotonic(), ready)
+        os.close(serving)
+        os.set_blocking(ready, False)
+
+    def _work(self, generation: _Generation, ready: int, serving: int) -> None:
         """Be a worker; never returns."""
         status = 1
         try:
-            # What is here stays, and requests leave no cycles behind: looking at all of it as often
-            # as for other programs took a twentieth of a small request's time.
+            self._close_inherited(generation, ready)
+            # Freeze the objects made at start and collect rarely: requests leave no cycles behind,
+            # and the collector cost 5% of a small request.
             gc.freeze()
             gc.set_threshold(_GARBAGE)
+            # The supervisor gets these, and tells the workers; a terminal sends SIGINT to all.
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we are told
-            site = self._site
-            wanted = {each.address for each in site.listeners}
-            for address in self._sockets.keys() - wanted:
-                self._sockets[address].close()  # one of the configuration before: see `_reload`
-            tracker = Tracker(site.options, open_store(site.store))
-            sockets = [(self._sockets[each.address], _context(each)) for each in site.listeners]
-            worker.serve(site, tracker, sockets, serving, self._lifeline)
+            tracker = Tracker(generation.site.options, open_store(generation.site.store))
+            worker.serve(generation.site, tracker, generation.listeners, serving, self._lifeline)
             status = 0
         except Exception:
             logger.exception("a worker failed")
         finally:
-            logging.shutdown()
-            os._exit(status)
+            try:
+                logging.shutdown()
+            finally:
+                os._exit(status)
+
+    def _close_inherited(self, generation: _Generation, ready: int) -> None:
+        """Close, in a worker, what is the supervisor's or another generation's."""
+        for descriptor in (ready, self._life, *(child.ready for child in self._children.values())):
+            os.close(descriptor)
+        own = {listening for listening, _ in generation.listeners}
+        for sockets in self._sockets.values():
+            for listening in sockets:
+                if listening not in own:
+                    listening.close()
 
     def _reap(self) -> None:
-        """Replace the workers that died, unless they were told to end."""
+        """Forget the workers that ended; children that are not ours are reaped too.
+
+        Others' children come here where this process is the first of a container, or took the place
+        of a shell.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -160,60 +286,111 @@ class Supervisor:
                 return
             if not pid:
                 return
-            child = self._children.pop(pid)
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue
             os.close(child.ready)
-            if child.current and not self._stopping:
+            if child.generation is self._current and not self._end:
+                if time.monotonic() - child.started < _PAUSE:
+                    self._next_start = time.monotonic() + _PAUSE
                 logger.error("worker %d died (%s), starting another", pid, _how(status))
-                if time.monotonic() - child.started < _SHORT_LIFE:
-                    time.sleep(_SHORT_LIFE)
-                self._start()
 
-    def _reload(self) -> None:
-        """Start workers with the configuration as it is now; the old ones finish their work."""
-        try:
-            site = self._load()
-            sockets = self._bind(site)
-        except (ReloadError, ListenError) as error:
-            logger.error("the configuration is not reloaded: %s", error)
+    def _end_workers(self) -> None:
+        """Tell workers to finish what they have in flight, and to end then.
+
+        SIGQUIT is for a worker that has a successor: see `Worker.run`.
+        """
+        for pid, child in self._children.items():
+            end = self._end
+            if end is None and child.generation not in (self._current, self._next):
+                end = signal.SIGQUIT
+            if end is not None and end is not child.end:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, end)
+                child.end = end
+
+    def _reopen_logs(self) -> None:
+        """Pass on the signal after which each worker opens its log again."""
+        if self._reopen_wanted:
+            for pid in self._children:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR1)
+            self._reopen_wanted = False
+
+    # Reloading.
+
+    def _start_reload(self) -> None:
+        """Start workers with the configuration as it is now.
+
+        Whatever the new configuration raises, the workers of the old one stay.
+        """
+        if not self._reload_wanted or self._next or self._end:
             return
-        before, self._site = self._site, site
-        self._sockets |= sockets
-        old = [child for child in self._children.values() if child.current]
-        new = [self._start() for _ in range(site.workers)]
-        if not self._all_ready(new):
-            logger.error("the configuration is not reloaded: its workers do not start")
-            old, new, self._site = new, old, before
-        for child in old:
-            child.current = False
-            with suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGQUIT)
-        self._unbind(keep={each.address for each in self._site.listeners})
-        if self._site is site:
+        self._reload_wanted = False
+        try:
+            self._next = self._prepare(self._load())
+            self._next_deadline = time.monotonic() + _READY_TIME
+            for _ in range(self._next.site.workers):
+                self._start(self._next)
+        except Exception as error:
+            unexpected = not isinstance(error, ReloadError | ListenError | OSError)
+            self._give_up_reload(str(error), unexpected)
+
+    def _finish_reload(self) -> None:
+        """Let the new workers take over when all of them serve."""
+        if self._next is None:
+            return
+        children = self._workers_of(self._next)
+        for child in children:
+            child.serves = child.serves or _is_ready(child.ready)
+        if len(children) < self._next.site.workers or time.monotonic() > self._next_deadline:
+            self._give_up_reload("its workers do not start")
+        elif all(child.serves for child in children):
+            self._current, self._next = self._next, None
+            self._end_workers()
             logger.info("reloaded")
 
-    def _all_ready(self, children: list[_Child]) -> bool:
-        deadline = time.monotonic() + _READY_TIME
-        for child in children:
-            left = max(0.0, deadline - time.monotonic())
-            readable, _, _ = select.select([child.ready], [], [], left)
-            if not readable or not os.read(child.ready, 1):
-                return False
-        return True
-
-    def _stop(self) -> None:
-        """Let the workers finish what is in flight; a second time, end them at once."""
-        end = signal.SIGKILL if self._stopping else signal.SIGTERM
-        self._stopping = True
-        self._unbind()
-        for pid in self._children:
-            with suppress(ProcessLookupError):
-                os.kill(pid, end)
+    def _give_up_reload(self, why: str, with_traceback: bool = False) -> None:
+        self._next = None
+        logger.error("the configuration is not reloaded: %s", why, exc_info=with_traceback)
 
 
-def _context(listener: Listener) -> ssl.SSLContext | None:
-    return None if listener.tls is None else tls_context(listener.tls)
+def _is_ready(ready: int) -> bool:
+    """Whether a worker has written that it serves; False also where it has ended."""
+    try:
+        return bool(os.read(ready, 1))
+    except BlockingIOError:
+        return False
+
+
+def _check_log(path: str) -> None:
+    """Check that the workers can write to the access log; raises `ReloadError`."""
+    try:
+        # Not to wait for the reader of a pipe.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+        os.close(os.open(path, flags, 0o666))
+    except (OSError, ValueError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise ReloadError(f"cannot write to the access log {path}: {why}") from None
+
+
+def _raise_descriptor_limit() -> None:
+    """Let each process open as many descriptors as the system permits it.
+
+    The lower limit that most systems set is for programs that use select(2).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Refused on macOS where the hard limit is infinity; the limit that there is serves too.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _how(status: int) -> str:
+    """Return how a process ended, from what waitpid says."""
     code = os.waitstatus_to_exitcode(status)
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # a real-time signal
+        return f"signal {-code}"

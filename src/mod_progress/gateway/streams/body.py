@@ -1,4 +1,4 @@
-"""A message body as it arrives: its framing taken off, its bytes counted.
+"""A message body as it arrives, without its framing, and counted.
 
 The three framings of RFC 9112, section 6.3, have one interface. Whoever reads a body to its end
 knows that it is whole. A body that was cut raises `Cut`.
@@ -6,6 +6,7 @@ knows that it is whole. A body that was cut raises `Cut`.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import Callable
@@ -14,23 +15,24 @@ from io import FileIO
 
 from mod_progress.gateway.http.chunked import ChunkedDecoder
 from mod_progress.gateway.http.heads import Refusal
-from mod_progress.gateway.streams.stream import Cut, Stream
+from mod_progress.gateway.streams.errors import Cut
+from mod_progress.gateway.streams.stream import Stream
 
 #: Called with the number of bytes that arrived.
 Count = Callable[[int], None]
 
-#: Bytes that one read hands on at most.
+#: The most bytes that one read returns.
 _PIECE = 256 * 1024
 
 
 class Body:
-    """A body of a known length; the others derive from it."""
+    """A body of a known length. The other kinds derive from it."""
 
     __slots__ = ("count", "remaining", "stream")
 
     def __init__(self, stream: Stream, length: int, count: Count | None = None) -> None:
         self.stream = stream
-        #: Bytes that have not been taken yet; with no length, 1 until the end was seen.
+        #: Bytes that have not been taken yet; 1 until the end, where the length is not known.
         self.remaining = length
         self.count = count
 
@@ -50,16 +52,22 @@ class Body:
     def discard(self) -> None:
         """Take what is here already, and forget it. Broken framing shows when somebody reads on."""
         with suppress(Refusal):
-            while self.take():
-                pass
+            self.take()
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken without waiting."""
+        return bool(self.remaining and self.stream.buffer)
 
     async def read(self) -> bytes:
         """Return the next bytes, empty at the end; raises `Cut` where the peer went away."""
         while self.remaining:
             data = self.take()
+            if self.at_hand:
+                await asyncio.sleep(0)  # other clients have their turn
             if data:
                 return data
-            if self.remaining and not await self.stream.more():
+            if self.remaining and not self.at_hand and not await self.stream.more():
                 self._end_of_stream()
         return b""
 
@@ -87,7 +95,7 @@ class ChunkedBody(Body):
         if not self.remaining:
             return b""
         decoder = self._decoder
-        data = decoder.feed(self.stream.buffer.take(_PIECE))
+        data = decoder.feed(b"" if decoder.more else self.stream.buffer.take(_PIECE))
         if decoder.finished:
             self.remaining = 0
             self.stream.buffer.put_back(decoder.rest)
@@ -95,6 +103,11 @@ class ChunkedBody(Body):
         if self._room < 0:
             raise Refusal(413, "the body is too large")
         return self._counted(data)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken without waiting."""
+        return bool(self.remaining) and (self._decoder.more or bool(self.stream.buffer))
 
 
 class UntilCloseBody(Body):
@@ -125,6 +138,11 @@ class FileBody(Body):
         self.position = position
         self.remaining = length
         self.count = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether more could be taken: a file never waits."""
+        return not self.finished
 
     def take(self) -> bytes:
         """Return the next piece; raises OSError where the file became shorter."""

@@ -1,25 +1,28 @@
-"""The ways of a body past Python: splice(2) and sendfile(2), by the loop's readiness callbacks."""
+"""Bodies that move in the kernel, by splice(2) and sendfile(2); Python only counts them."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from io import FileIO
 
 from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.disk import write
-from mod_progress.gateway.streams.pipes import pipes
-from mod_progress.gateway.streams.stream import Bypass, Cut, Slow, Stream
+from mod_progress.gateway.streams.errors import Cut, Slow
+from mod_progress.gateway.streams.pipes import NoPipe, pipes
+from mod_progress.gateway.streams.readiness import HAVE_EPOLL, readiness
+from mod_progress.gateway.streams.stream import Bypass, Stream
 
-HAVE_SPLICE = hasattr(os, "splice")
-HAVE_SENDFILE = hasattr(os, "sendfile")
+HAVE_SPLICE = HAVE_EPOLL and hasattr(os, "splice")
+HAVE_SENDFILE = HAVE_EPOLL and hasattr(os, "sendfile")
 
 #: Bytes that one system call moves at most. Measured: uploads are a fifth faster than by pieces of
 #: 1 MiB, or of 256 KiB, or with a pipe that holds no more than a piece.
 _PIECE = 512 * 1024
 
-#: Bytes moved before the loop gets its turn, so that a fast transfer does not starve a show.
+#: Bytes that are moved before other clients have their turn.
 _TURN = 4 * 1024 * 1024
 
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
@@ -27,17 +30,14 @@ _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
 class _Side:
-    """A socket at one end of a bypass, watched beside the transport that owns it."""
+    """A socket at one end of a bypass, used beside the transport that owns it."""
 
-    __slots__ = ("_watched", "descriptor", "stream")
+    __slots__ = ("descriptor", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         #: The transport's own: to be used only while the stream is not `Stream.gone`.
         self.descriptor = -1
-        # A duplicate while we wait, as the loop watches no descriptor that a transport of its own
-        # has; only then, as descriptors are what ten thousand slow transfers run out of first.
-        self._watched = -1
 
     def open(self, bypass: Bypass) -> None:
         """Let ``bypass`` move the bytes, beside the transport."""
@@ -61,22 +61,14 @@ class _Side:
 
     def watch(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` whenever bytes can be moved."""
-        self._watched = os.dup(self.descriptor)
-        self._add(self._watched, ready)
-
-    def forget(self) -> None:
-        """Call nobody any more."""
-        self._remove(self._watched)
-        os.close(self._watched)
-
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
         raise NotImplementedError
 
-    def _remove(self, descriptor: int) -> None:
+    def forget(self) -> None:
+        """Call ``ready`` no longer."""
         raise NotImplementedError
 
     def postpone(self) -> None:
-        """Give the peer its time from now on."""
+        """Let the peer's time begin anew."""
         raise NotImplementedError
 
 
@@ -86,12 +78,13 @@ class _Source(_Side):
     def bypass(self, bypass: Bypass | None) -> None:
         self.stream.bypass_reading(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_reader(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_readable(self.descriptor, ready)
         self.stream.expect_bytes()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_reader(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:  # else the stream has done so, and the descriptor is closed
+            readiness(self.stream.loop).when_readable(self.descriptor, None)
         self.stream.expect_no_bytes()
 
     def postpone(self) -> None:
@@ -105,12 +98,13 @@ class _Sink(_Side):
     def bypass(self, bypass: Bypass | None) -> None:
         self.stream.bypass_writing(bypass)
 
-    def _add(self, descriptor: int, ready: Callable[[], None]) -> None:
-        self.stream.loop.add_writer(descriptor, ready)
+    def watch(self, ready: Callable[[], None]) -> None:
+        readiness(self.stream.loop).when_writable(self.descriptor, ready)
         self.stream.expect_room()
 
-    def _remove(self, descriptor: int) -> None:
-        self.stream.loop.remove_writer(descriptor)
+    def forget(self) -> None:
+        if not self.stream.lost:
+            readiness(self.stream.loop).when_writable(self.descriptor, None)
         self.stream.expect_no_room()
 
     def postpone(self) -> None:
@@ -118,7 +112,7 @@ class _Sink(_Side):
 
 
 class BodyBypass:
-    """A body on its way past Python: system calls are tried first; where they would block, wait."""
+    """Moves a body. A system call is tried first; where it would block, the bypass waits."""
 
     __slots__ = ("_body", "_done", "_sides", "_waiting")
 
@@ -131,7 +125,8 @@ class BodyBypass:
     async def run(self) -> None:
         """Move what is left of the body.
 
-        Raises `Cut`, or `Slow`, with the side that is at fault, and OSError of a file.
+        Raises `Cut`, or `Slow`, with the side that is at fault, OSError of a file, and `NoPipe`,
+        after which the rest can be copied.
         """
         try:
             await self._prepare()
@@ -146,7 +141,7 @@ class BodyBypass:
             self._leave()
 
     async def _prepare(self) -> None:
-        """Hand on what Python holds already."""
+        """Hand on the bytes that Python has read already."""
         raise NotImplementedError
 
     def _leave(self) -> None:
@@ -158,7 +153,7 @@ class BodyBypass:
         raise NotImplementedError
 
     def _next(self) -> _Side | None:
-        """Return the side that has to be ready now; None for a file, which always is."""
+        """Return the side that has to be ready now; None for a file, which is always ready."""
         raise NotImplementedError
 
     def _pump(self) -> None:
@@ -175,9 +170,13 @@ class BodyBypass:
             self._wait_for(self._next())
         except Cut as cut:
             self._finish(cut)
+        except NoPipe as error:
+            self._finish(error)
         except OSError as error:
             side = self._next()
             self._finish(error if side is None else Cut(side.stream, str(error)))
+        except Exception as error:
+            self._finish(error)
 
     def _wait_for(self, side: _Side | None) -> None:
         """Go on when ``side`` is ready."""
@@ -195,8 +194,12 @@ class BodyBypass:
         """Give up: the peer did not send, or read, in time."""
         self._finish(Slow(stream, "the peer was too slow"))
 
+    def lost(self, stream: Stream) -> None:
+        """Give up: the connection is gone."""
+        self._finish(Cut(stream, "the connection is gone"))
+
     def reset(self, stream: Stream) -> None:
-        """Give up where the source was reset and what is left in its socket is not the whole."""
+        """Give up if the source was reset before the whole body was in its socket."""
         if stream.unread < self._body.remaining:
             self._finish(Cut(stream, "the connection was reset in the middle of a body"))
 
@@ -210,7 +213,7 @@ class BodyBypass:
 
 
 class _FromSocket(BodyBypass):
-    """A body that leaves its socket through a pipe."""
+    """Moves a body out of its socket through a pipe."""
 
     __slots__ = ("_inside", "_pipe", "_source")
 
@@ -266,7 +269,7 @@ class _FromSocket(BodyBypass):
             body.count(size)
 
     def _wait_for(self, side: _Side | None) -> None:
-        """Go on when ``side`` is ready; the pipe goes back if nothing is inside, or at the end."""
+        """Go on when ``side`` is ready. An empty pipe is given back, and any pipe at the end."""
         super()._wait_for(side)
         if self._pipe is not None and (side is None or not self._inside):
             pipes.give_back(self._pipe, empty=not self._inside)
@@ -296,7 +299,7 @@ class Splice(_FromSocket):
         return self._sink if self._inside else self._source
 
     def _drain(self, pipe: int) -> int:
-        # After a whole piece more follows at once, and need not go in a segment of its own.
+        # More follows a whole piece at once, so the last bytes of the piece may share a segment.
         flags = _FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else _FLAGS
         size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
         self._sink.stream.hand_over(size)
@@ -310,7 +313,7 @@ class SpliceToFile(_FromSocket):
 
     __slots__ = ("_file",)
 
-    # Shorter, as writing into a file copies, and may wait for the disk.
+    # A shorter turn: writing into a file copies, and may wait for the disk.
     _turn = 256 * 1024
 
     def __init__(self, body: Body, file: FileIO) -> None:
@@ -324,11 +327,17 @@ class SpliceToFile(_FromSocket):
         return None if self._inside else self._source
 
     def _drain(self, pipe: int) -> int:
-        """Empty the pipe: a file is always ready."""
+        """Empty the pipe. A file is always ready."""
         moved = 0
-        while moved < self._inside:
-            moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
-        return moved
+        try:
+            while moved < self._inside:
+                moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # The file system cannot splice (splice(2)): copy what the pipe holds.
+            write(self._file, os.read(pipe, self._inside - moved))
+        return self._inside
 
 
 class SendFile(BodyBypass):

@@ -1,4 +1,4 @@
-"""What is written to disk for a client, and what is answered where that fails."""
+"""Writing to disk for a client, and the answer where the disk fails."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from io import FileIO
 
 from mod_progress.gateway.http.heads import Refusal
-from mod_progress.gateway.streams.stream import Cut
+from mod_progress.gateway.streams.errors import Cut
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: No room, no quota, or more than the file system takes in one file.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: The faults that are 507 Insufficient Storage (RFC 4918, section 11.5), in words for the client.
+_FULL = {
+    errno.ENOSPC: "the server's disk is full",
+    errno.EDQUOT: "the server's disk quota is used up",
+    errno.EFBIG: "the body is larger than a file may be on the server's disk",
+}
 
 
 def write(file: FileIO, data: bytes | memoryview) -> None:
@@ -29,9 +33,10 @@ def disk_errors(place: str) -> Iterator[None]:
     """Turn an OSError of a file in ``place`` into a line of the log and a `Refusal` (507, 500)."""
     try:
         yield
-    except Cut:  # an OSError too, but of a connection
+    except Cut:  # an OSError too, but one of a connection
         raise
     except OSError as error:
         logger.error("cannot write in %s: %s", place, error.strerror or error)
-        status = 507 if error.errno in _FULL else 500
-        raise Refusal(status, f"the disk: {error.strerror}") from None
+        if error.errno in _FULL:
+            raise Refusal(507, _FULL[error.errno]) from None
+        raise Refusal(500, "the server cannot write to its disk; its log says why") from None

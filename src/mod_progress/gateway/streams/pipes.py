@@ -1,4 +1,4 @@
-"""Pipes for bodies that pass Python by."""
+"""Pipes for bodies that never enter Python."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from contextlib import suppress
 _PIPE_SIZE = 1024 * 1024
 
 
+class NoPipe(OSError):
+    """There is no pipe to borrow: the process has too many open files, or the system has."""
+
+
 class Pipes:
-    """Pipes to borrow. One is held only while bytes are inside.
+    """Pipes to borrow. A pipe is held only while bytes are inside.
 
     So ten thousand slow transfers need few, and the per-user limit of pipe pages
     (/proc/sys/fs/pipe-user-pages-soft) is not reached.
     """
 
-    #: So many at most are kept open while nobody needs them.
+    #: How many are kept open while nobody needs them.
     KEPT = 64
 
     def __init__(self) -> None:
         self._idle: list[tuple[int, int]] = []
 
     def borrow(self) -> tuple[int, int]:
-        """Return the reading and the writing end of an empty pipe."""
+        """Return the reading and the writing end of an empty pipe; raises `NoPipe`."""
         if self._idle:
             return self._idle.pop()
-        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise NoPipe(error.errno, error.strerror) from None
         with suppress(OSError):  # over the user's limit: the size that the kernel gave will do
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         return reader, writer
 
     def give_back(self, pipe: tuple[int, int], empty: bool = True) -> None:
-        """Take a pipe back; one that is not empty holds a cut body and is closed."""
+        """Take a pipe back; a pipe that still holds bytes of a cut body is closed."""
         if empty and len(self._idle) < self.KEPT:
             self._idle.append(pipe)
         else:

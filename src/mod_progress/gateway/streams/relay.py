@@ -1,13 +1,14 @@
-"""Moving a body from here to there, and counting it.
+"""Moves a body from one stream to another, or to a file, and counts it.
 
-A large body of a known length never enters Python: on Linux its bytes go from socket to pipe to
-socket or file with splice(2), from a file to a socket with sendfile(2), the loop only counting.
-Chunked bodies, TLS and other systems take the copying path: the same interface, the same counters.
+On Linux, a large body of a known length never enters Python: splice(2) moves its bytes from socket
+to pipe to socket or file, and sendfile(2) from a file to a socket. Chunked bodies, bodies under TLS
+and those on other systems are copied. The interface and the counters are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.http.chunked import encode_chunk
@@ -21,9 +22,10 @@ from mod_progress.gateway.streams.bypass import (
     SpliceToFile,
 )
 from mod_progress.gateway.streams.disk import write
+from mod_progress.gateway.streams.pipes import NoPipe
 from mod_progress.gateway.streams.stream import Stream
 
-#: Bytes from which a body bypasses Python: below it, setting up costs more than copying.
+#: The least bytes of a body that bypasses Python. A smaller body is copied in less time.
 SPLICE_FROM = 64 * 1024
 
 
@@ -36,11 +38,20 @@ def relay(
     over.
     """
     bypass = None if chunked else _bypass(body, sink, sent)
-    return _copy(body, sink, chunked, sent) if bypass is None else bypass.run()
+    if bypass is None:
+        return _copy(body, sink, chunked, sent)
+    return _bypass_or_copy(bypass, body, sink, sent)
+
+
+async def _bypass_or_copy(bypass: BodyBypass, body: Body, sink: Stream, sent: Count | None) -> None:
+    try:
+        await bypass.run()
+    except NoPipe:
+        await _copy(body, sink, False, sent)
 
 
 async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
-    while data := body.take() or await body.read():
+    while data := await body.read():
         sink.write(encode_chunk(data) if chunked else data)
         if sent is not None:
             sent(len(data))
@@ -50,14 +61,14 @@ async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> 
 async def save(body: Body, file: FileIO) -> None:
     """Write what is left of ``body`` into ``file``; raises `Cut`, and OSError of the file."""
     if _can_splice(body):
-        await SpliceToFile(body, file).run()
-        return
-    while data := body.take() or await body.read():
+        with suppress(NoPipe):
+            await SpliceToFile(body, file).run()
+    while data := await body.read():
         write(file, data)
 
 
 def _bypass(body: Body, sink: Stream, sent: Count | None) -> BodyBypass | None:
-    """Return the body's way past Python, if there is one and the body is large enough for it."""
+    """Return what moves the body in the kernel; None where it has to be copied."""
     if body.remaining < SPLICE_FROM or sink.encrypted:
         return None
     if HAVE_SENDFILE and isinstance(body, FileBody):

@@ -13,6 +13,13 @@ HAVE_CORK = hasattr(socket, "TCP_CORK")
 #: ``struct linger``: on, zero seconds. Closing such a socket sends a reset.
 _RESET = struct.pack("ii", 1, 0)
 
+#: Seconds of silence before the first question, and between two; how many stay unanswered.
+_KEEP_ALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 6))
+    if hasattr(socket, name)
+}
+
 #: The ioctls below write one number into this.
 _NUMBER = struct.Struct("i")
 
@@ -41,6 +48,17 @@ def cork(descriptor: int, corked: bool) -> None:
 def reset_when_closed(descriptor: int) -> None:
     """Let the socket's close be a reset, so that the peer never takes it for a clean end."""
     _set_option(descriptor, socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def keep_alive(descriptor: int) -> None:
+    """Let the system ask a silent peer, after a while, whether it is still there.
+
+    A peer that was switched off sends nothing, also no end. Linux gives it up two minutes after the
+    first question with these numbers.
+    """
+    _set_option(descriptor, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in _KEEP_ALIVE.items():
+        _set_option(descriptor, socket.IPPROTO_TCP, option, seconds)
 
 
 def _count(descriptor: int, request: int) -> int:

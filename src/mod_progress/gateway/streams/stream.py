@@ -7,13 +7,17 @@ A large body bypasses the transport (see `relay`) and moves from and to `Stream.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 from typing import Protocol, cast
 
 from mod_progress.gateway.streams import sockets
 from mod_progress.gateway.streams.buffer import ReceiveBuffer
-from mod_progress.gateway.streams.hangups import hangups
+from mod_progress.gateway.streams.errors import Cut, Slow
+from mod_progress.gateway.streams.readiness import readiness
+
+logger = logging.getLogger("mod_progress.gateway")
 
 #: Bytes that wait in a stream before it stops reading its socket.
 MOST_BUFFERED = 128 * 1024
@@ -25,19 +29,6 @@ MOST_UNWRITTEN = 128 * 1024
 NEVER = math.inf
 
 
-class Cut(ConnectionError):
-    """A peer went away in the middle of a message."""
-
-    def __init__(self, stream: Stream, reason: str) -> None:
-        super().__init__(reason)
-        #: The side that is at fault.
-        self.stream = stream
-
-
-class Slow(Cut):
-    """A peer did not read, or write, within its limit."""
-
-
 class Bypass(Protocol):
     """What moves a stream's bytes beside its transport."""
 
@@ -46,6 +37,9 @@ class Bypass(Protocol):
 
     def reset(self, stream: Stream) -> None:
         """The peer reset the connection while its bytes were not read."""
+
+    def lost(self, stream: Stream) -> None:
+        """The connection is gone."""
 
 
 class Stream(asyncio.Protocol):
@@ -124,8 +118,18 @@ class Stream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(MOST_UNWRITTEN)
         descriptor = transport.get_extra_info("socket").fileno()
-        # A TLS transport closes its socket before it calls `connection_lost`.
-        self.descriptor = os.dup(descriptor) if self.encrypted else descriptor
+        if self.encrypted:
+            self._own(descriptor)
+        else:
+            self.descriptor = descriptor
+
+    def _own(self, descriptor: int) -> None:
+        """Take a duplicate: a TLS transport closes its socket before it calls `connection_lost`."""
+        try:
+            self.descriptor = os.dup(descriptor)
+        except OSError as error:
+            logger.error("a TLS connection is given up: %s", error.strerror)
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake who waits for it."""
@@ -142,12 +146,15 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Wake everybody who waits for this connection."""
-        if not self._reading:
-            hangups(self.loop).forget(self.descriptor)
+        if not self._reading or self.writer is not None:
+            readiness(self.loop).forget(self.descriptor)
         self._unacknowledged_at_end = self.unacknowledged()
         self.lost = self.ended = True
-        if self.encrypted:
+        if self.encrypted and self.descriptor >= 0:
             os.close(self.descriptor)
+        for bypass in (self.reader, self.writer):
+            if bypass is not None:
+                bypass.lost(self)
         self._wake()
         self.resume_writing()
 
@@ -192,9 +199,9 @@ class Stream(asyncio.Protocol):
         """Give the peer its time to send more."""
         self.read_deadline = self.loop.time() + self.read_time
 
-    def expect_silence(self) -> None:
-        """Let the peer be silent for as long as it likes."""
-        self.read_time = NEVER
+    def expect_bytes_within(self, seconds: float) -> None:
+        """Let the peer be silent for so long from now on; 0: for as long as it likes."""
+        self.read_time = seconds or NEVER
 
     def expect_no_bytes(self) -> None:
         """Nobody waits for the peer to send."""
@@ -214,13 +221,13 @@ class Stream(asyncio.Protocol):
         if self._reading and not self.lost:
             self._reading = False
             self.transport.pause_reading()
-            hangups(self.loop).watch(self.descriptor, self._hung_up)
+            readiness(self.loop).when_hung_up(self.descriptor, self._hung_up)
 
     def resume_reading(self) -> None:
         """Read the socket again."""
         if not self._reading and not self.lost:
             self._reading = True
-            hangups(self.loop).forget(self.descriptor)
+            readiness(self.loop).when_hung_up(self.descriptor, None)
             self.transport.resume_reading()
 
     def bypass_reading(self, bypass: Bypass | None) -> None:
@@ -238,10 +245,14 @@ class Stream(asyncio.Protocol):
 
     # What the gateway calls to write.
 
-    def write(self, data: bytes) -> None:
-        """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
+    def check(self) -> None:
+        """Raise `Cut` where the connection is gone."""
         if self.lost:
             raise Cut(self, "the connection is gone")
+
+    def write(self, data: bytes) -> None:
+        """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
+        self.check()
         self.handed += len(data)
         self.transport.write(data)
 
@@ -258,8 +269,7 @@ class Stream(asyncio.Protocol):
                 await self._room
             finally:
                 self.expect_no_room()
-        if self.lost:
-            raise Cut(self, "the connection is gone")
+        self.check()
 
     async def flush(self) -> None:
         """Wait until the system has taken all that was written."""
@@ -307,12 +317,17 @@ class Stream(asyncio.Protocol):
         """Take the transport that carries the records of TLS, before the handshake."""
         self.carrier = cast(asyncio.Transport, transport)
 
+    def carrier_lost(self) -> None:
+        """Note that the connection is gone before the handshake of TLS has ended."""
+
     # How far the bytes are.
 
     def unacknowledged(self) -> int:
         """Return how many of the bytes that were handed over the peer has not acknowledged."""
         if self.lost:
             return self._unacknowledged_at_end
+        if self.descriptor < 0:
+            return self._unwritten
         return sockets.unacknowledged(self.descriptor) + self._unwritten
 
     @property
@@ -334,7 +349,7 @@ class Stream(asyncio.Protocol):
     @property
     def gone(self) -> bool:
         """Whether the socket is closed or about to be; `lost` follows a turn of the loop later."""
-        return self.lost or self.transport.is_closing()
+        return self.lost or (self.transport is not None and self.transport.is_closing())
 
     @property
     def encrypted(self) -> bool:
@@ -345,6 +360,11 @@ class Stream(asyncio.Protocol):
         """Send full segments only, or, uncorked, whatever there is; see `sockets.cork`."""
         if not self.gone:
             sockets.cork(self.descriptor, corked)
+
+    def keep_alive(self) -> None:
+        """Let the system find out that a silent peer is gone; see `sockets.keep_alive`."""
+        if not self.gone:
+            sockets.keep_alive(self.descriptor)
 
     # The end.
 
@@ -369,6 +389,10 @@ class Stream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once and visibly: the peer sees a reset, never a clean end."""
-        if not self.lost:
-            sockets.reset_when_closed(self.descriptor)
+        if self.transport is None:
+            if self.carrier is not None:  # the handshake of TLS has not ended
+                self.carrier.abort()
+        elif not self.lost:
+            if self.descriptor >= 0:
+                sockets.reset_when_closed(self.descriptor)
             self.transport.abort()

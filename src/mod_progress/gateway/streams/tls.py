@@ -25,3 +25,9 @@ class TlsProtocol(SSLProtocol):  # type: ignore[misc]
         """Begin the handshake."""
         self._stream.carry(transport)
         super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the stream, also where it does not know of the connection yet."""
+        super().connection_lost(error)
+        if self._stream.transport is None:
+            self._stream.carrier_lost()

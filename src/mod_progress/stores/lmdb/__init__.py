@@ -1,1 +1,1 @@
-"""The store of the processes of one machine, on LMDB."""
+"""The store of the processes of one machine, in LMDB."""

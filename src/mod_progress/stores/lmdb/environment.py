@@ -1,125 +1,115 @@
-"""An LMDB environment in a directory of the user's own, opened once in a process."""
+"""An LMDB environment: the open files of a store, which all stores of a process share."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
-import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import lmdb
 
+from mod_progress.fork import for_each
 from mod_progress.stores.contract import StoreBusy, StoreError
+from mod_progress.stores.lmdb.directory import bases, machine, private_directory, remove_abandoned
 
-#: LMDB keeps a slot for each thread that reads at one moment, in any process.
+__all__ = ["DAMAGED", "Environment", "shared"]
+
+#: Faults of the files that would stay.
+DAMAGED = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
+
+#: How many readers there may be at one moment, in all processes: LMDB keeps a slot for each.
 MAX_READERS = 1024
 
-#: Seconds that a fork waits for a batch that is being written.
-FORK_PATIENCE = 1.0
+#: Bytes of LMDB's lock file: a cache line for each slot, and some for its head.
+LOCK_SIZE = 64 * (MAX_READERS + 64)
 
-#: Seconds between two looks at whether the files are there, or can be opened: no lookup pays for
-#: that but one a second.
+#: Seconds that a fork waits for a batch that is being written.
+FORK_TIMEOUT = 1.0
+
+#: Seconds between two checks of whether the files are still there, or can be opened now: only one
+#: lookup in that time pays for the check.
 CHECK = 1.0
 
-#: Seconds between two attempts to begin a transaction while another process has one.
+#: Seconds between two attempts to become the writer while another process is.
 POLL = 0.002
 
-#: Set anew by each boot, where the system has it: deadlines count from the boot.
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-
-def private_directory() -> Path:
-    """Return a directory that only this user can reach, made where it is missing.
-
-    It lies in memory where the system has such a place, since nothing in it outlives a boot.
-    Raises `StoreError` where somebody else has taken its name.
-    """
-    user = os.geteuid()
-    bases = (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm", tempfile.gettempdir())
-    base = next(Path(base) for base in bases if base and _trusted(Path(base), user))
-    path = base / f"mod_progress-{user}"
-    path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
-        raise StoreError(f"{path} is not a directory of user {user} alone (mode 0700)")
-    return path
-
-
-def boot() -> str:
-    """Return what tells this boot from the last one."""
-    return _BOOT.read_text().strip() if _BOOT.exists() else ""
-
-
-def _trusted(base: Path, user: int) -> bool:
-    """Whether nobody but this user and root can replace what this user makes in ``base``."""
-    if not os.access(base, os.W_OK | os.X_OK):
-        return False
-    found = base.stat()
-    shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
-    return stat.S_ISDIR(found.st_mode) and found.st_uid in (user, 0) and not shared
+#: What this process or the system has too little of for a moment. To open the files in another
+#: place would not help, and would part this process from the others.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class Environment:
-    """The handle of one directory. LMDB forbids to open it twice in a process, and to carry it
-    across a fork: so it is shared by path, and closed while the process forks.
+    """The open files of a store, in the first place that has room for them and is safe.
+
+    LMDB forbids to open them twice in a process and to use them across a fork. So all stores of
+    this process with the same ``stem`` share one environment, and it is closed during a fork.
+
+    ``stem`` begins the directory's name, ``runtime`` is the value of XDG_RUNTIME_DIR, and
+    ``map_size`` the largest size of the data in bytes.
     """
 
-    def __init__(self, path: Path, map_size: int) -> None:
-        self._path = path
-        self._files = (path / "data.mdb", path / "lock.mdb")
-        self._opened: list[tuple[int, int]] = []
+    def __init__(self, stem: str, runtime: str | None, map_size: int) -> None:
+        self._stem = stem
+        self._runtime = runtime
         self._map_size = map_size
+        self._directory: Path | None = None
+        self._opened: list[tuple[int, int]] = []
         self._handle: lmdb.Environment | None = None
-        # The file that whoever writes holds locked.
-        self._turn = -1
+        # The descriptor of a file that the writing process keeps locked.
+        self._writer_lock = -1
         self._check_at = 0.0
         self._failure: Exception | None = None
-        # Held by whoever opens, closes, writes or forks. Readers need no lock.
+        # Held while a thread opens, closes, writes or forks. Readers need no lock.
         self._lock = threading.RLock()
         self._locked_for_fork = False
 
-    @contextmanager
-    def writing(self, patience: float) -> Iterator[lmdb.Transaction[bytes]]:
-        """Return a transaction that is committed at the end, or aborted if that raises.
+    def __del__(self) -> None:
+        # LMDB's handle closes by itself, when the last transaction that uses it is gone.
+        if self._handle is not None:
+            os.close(self._writer_lock)
 
-        Raises `StoreBusy` where another process writes for longer than ``patience`` seconds:
-        LMDB itself would wait for as long as it is stopped.
+    @contextmanager
+    def writing(self, timeout: float) -> Iterator[lmdb.Transaction[bytes]]:
+        """Return a transaction; it is committed at the end, or aborted after an exception.
+
+        Raises `StoreBusy` if another process writes for longer than ``timeout`` seconds. LMDB
+        itself would wait without end for a process that was stopped.
         """
         with self._lock:
             environment = self.handle()
-            self._take_turn(time.monotonic() + patience)
+            self._lock_out_writers(time.monotonic() + timeout)
             try:
                 with environment.begin(write=True) as transaction:
                     yield transaction
             finally:
-                fcntl.flock(self._turn, fcntl.LOCK_UN)
+                fcntl.flock(self._writer_lock, fcntl.LOCK_UN)
 
-    def _take_turn(self, deadline: float) -> None:
+    def _lock_out_writers(self, deadline: float) -> None:
         while True:
             try:
-                return fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fcntl.flock(self._writer_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise StoreBusy("another process does not end its writing") from None
+                    raise StoreBusy("another process does not finish writing") from None
                 time.sleep(POLL)
 
     def handle(self) -> lmdb.Environment:
-        """Return the open environment. Raises `StoreError`, `lmdb.Error` or OSError.
+        """Return the open LMDB environment. Raises `StoreError`, `lmdb.Error` or OSError.
 
-        Waits for nobody where it is open already.
+        If it is open already, this waits for no other thread.
         """
-        trusted = time.monotonic() < self._check_at
+        checked = time.monotonic() < self._check_at
         handle = self._handle
-        if trusted and handle is not None:
+        if checked and handle is not None:
             return handle
-        if trusted and self._failure is not None:
+        if checked and self._failure is not None:
             raise self._failure.with_traceback(None)
         if not self._lock.acquire(blocking=handle is None) and handle is not None:
             return handle
@@ -134,86 +124,137 @@ class Environment:
             self._lock.release()
 
     def close(self) -> None:
-        """Let go of the handle; the next use opens it anew."""
+        """Close the files; the next use opens them again."""
         with self._lock:
             self._check_at = 0.0
             handle, self._handle = self._handle, None
             if handle is not None:
                 handle.close()
-                os.close(self._turn)
+                os.close(self._writer_lock)
 
     def start_over(self) -> None:
-        """Put away what is there, for good; every process finds so within `CHECK`.
+        """Delete the files. Each process notices that within `CHECK` seconds, and makes new ones.
 
-        A full environment has no room for the pages that a deletion takes, and one that is
-        broken stays so.
+        This is for a full environment, which has no room left for the pages that a deletion
+        writes, and for a damaged one, which stays damaged.
         """
         with self._lock:
             self.close()
-            away = self._path.with_name(f"{self._path.name}.{os.urandom(8).hex()}")
-            with suppress(FileNotFoundError):
-                self._path.rename(away)
-                shutil.rmtree(away)
+            if self._directory is not None:
+                away = self._directory.with_name(f"{self._stem}.away.{os.urandom(8).hex()}")
+                with suppress(FileNotFoundError):
+                    self._directory.rename(away)
+                    shutil.rmtree(away)
 
     def _open(self) -> lmdb.Environment:
-        """Return the handle, of the files that are there: temporary directories get cleaned."""
-        if self._handle is not None and self._stats() != self._opened:
+        """Return the handle of the files that are there: others may have deleted the old ones."""
+        if self._handle is not None and self._identities() != self._opened:
             self.close()
         if self._handle is None:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = lmdb.open(
-                os.fspath(self._path),
-                map_size=self._map_size,
-                max_readers=MAX_READERS,
-                mode=0o600,
-                # Nothing outlives a boot, so nothing waits for a disk.
-                sync=False,
-                metasync=False,
-                # A full /dev/shm would be a SIGBUS with it; without, an error.
-                writemap=False,
-            )
-            self._turn = os.open(self._path / "turn", os.O_RDWR | os.O_CREAT, 0o600)
-            self._opened = self._stats()
-            self._handle = handle
+            self._handle = self._open_somewhere()
         self._handle.reader_check()
         return self._handle
 
-    def _stats(self) -> list[tuple[int, int]]:
-        """Return what tells the files from others of the same names."""
-        with suppress(FileNotFoundError):
-            return [(found.st_dev, found.st_ino) for found in map(Path.stat, self._files)]
+    def _open_somewhere(self) -> lmdb.Environment:
+        """Open the files in the first place where that works."""
+        faults = []
+        for base in bases(self._runtime):
+            try:
+                self._directory = private_directory(base) / f"{self._stem}.{machine()}"
+                return self._open_files(self._directory)
+            except DAMAGED:
+                raise
+            except (StoreError, OSError, lmdb.Error) as error:
+                if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+                    raise
+                why = error.strerror if isinstance(error, OSError) else error
+                faults.append(f"{base}: {why}")
+        raise StoreError(f"its files cannot be opened ({'; '.join(faults)})")
+
+    def _open_files(self, directory: Path) -> lmdb.Environment:
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            remove_abandoned(directory, self._stem)
+        with ExitStack() as opened:
+            writer_lock = os.open(directory / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            opened.callback(os.close, writer_lock)
+            _allocate(directory / "lock.mdb", LOCK_SIZE)
+            handle = lmdb.open(
+                os.fspath(directory),
+                map_size=self._map_size,
+                max_readers=MAX_READERS,
+                mode=0o600,
+                # Nothing outlives a boot, so nothing needs to wait for a disk.
+                sync=False,
+                metasync=False,
+                # With a writable map, a full /dev/shm would end the process by SIGBUS.
+                writemap=False,
+            )
+            opened.callback(handle.close)
+            self._opened = self._identities()
+            opened.pop_all()
+        self._writer_lock = writer_lock
+        return handle
+
+    def _identities(self) -> list[tuple[int, int]]:
+        """Return what tells the files from others of the same names; nothing if one is missing."""
+        if self._directory is not None:
+            files = [self._directory / name for name in ("data.mdb", "lock.mdb")]
+            with suppress(OSError):
+                return [(found.st_dev, found.st_ino) for found in map(Path.stat, files)]
         return []
 
     def before_fork(self) -> None:
-        """Close the handle, unless a writer is stuck: then the child goes without it."""
-        self._locked_for_fork = self._lock.acquire(timeout=FORK_PATIENCE)
+        """Close the files, unless a writer does not finish: then the child goes on without them."""
+        self._locked_for_fork = self._lock.acquire(timeout=FORK_TIMEOUT)
         if self._locked_for_fork:
             self.close()
 
     def after_fork_in_parent(self) -> None:
-        """Let the others open it anew."""
+        """Let the other threads open the files again."""
         if self._locked_for_fork:
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's lock, and a handle that it could not close."""
+        """Forget the parent's lock, and the files if they could not be closed."""
         self._lock = threading.RLock()
-        self._handle = None
         self._check_at = 0.0
+        if self._handle is not None:
+            # Only the descriptor, which would keep the writers' lock when the parent is killed: the
+            # handle is not closed, since LMDB would take the parent's readers away.
+            os.close(self._writer_lock)
+            self._handle = None
 
 
-_environments: WeakValueDictionary[Path, Environment] = WeakValueDictionary()
+def _allocate(path: Path, size: int) -> None:
+    """Make a file that has all its pages. Raises OSError if there is no room for them.
+
+    LMDB maps its lock file and writes to the map. If a page is missing then, and the disk is full,
+    the system ends the process by SIGBUS.
+    """
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
 
 
-def shared(path: Path, map_size: int) -> Environment:
-    """Return the environment of this path, the same one to all who ask."""
-    return _environments.setdefault(path, Environment(path, map_size))
+_Key = tuple[str, str | None]
+
+_environments: WeakValueDictionary[_Key, Environment] = WeakValueDictionary()
+
+
+def shared(stem: str, runtime: str | None, map_size: int) -> Environment:
+    """Return the environment with this stem: the same one for every store of this process."""
+    return _environments.setdefault((stem, runtime), Environment(stem, runtime, map_size))
 
 
 def _each(step: Callable[[Environment], None]) -> Callable[[], None]:
     def hook() -> None:
-        for environment in list(_environments.values()):
-            step(environment)
+        # The references are copied at once: another thread may open a store meanwhile.
+        environments = [reference() for reference in _environments.valuerefs()]
+        for_each([each for each in environments if each is not None], step)
 
     return hook
 

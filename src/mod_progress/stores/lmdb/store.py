@@ -1,8 +1,9 @@
-"""The store of the processes of one machine: LMDB, in memory where the system has such a place.
+"""The store of the processes of one machine: LMDB, in memory if the system has such a place.
 
-One database holds the entries by id, and an index of them by time, so that what is over is found
-without a scan. The index is lazy: an entry is in it once, at a time when it may be over, and moves
-on when the sweep finds it alive. So a renewed lease costs one write, not three.
+One database holds the entries by id, and an index of them by time, which finds expired entries
+without a scan. The index is lazy: an entry is in it once, under a time at which it may have
+expired. When the sweep reaches that time and the entry is still alive, it moves to its present
+expiry. So renewing a lease costs one write, not three.
 """
 
 from __future__ import annotations
@@ -14,77 +15,93 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import lmdb
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import (
     CAPACITY,
     LEASE,
-    PATIENCE,
-    Outcome,
+    MAX_TTL,
+    WRITE_TIMEOUT,
+    PublishResult,
     StoreBusy,
     StoreError,
     Update,
     lapsed,
 )
 from mod_progress.stores.health import Health
-from mod_progress.stores.lmdb.environment import Environment, boot, private_directory, shared
-from mod_progress.stores.record import decode, decode_state, encode
+from mod_progress.stores.lmdb.environment import DAMAGED, Environment, shared
+from mod_progress.stores.record import SIZE, decode, decode_state, encode
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
-#: What a key begins with: an entry's id, or an index entry's time and id.
+__all__ = ["LocalStore"]
+
+#: The first byte of a key: an entry's key goes on with its id, an index key with a time and an id.
 ENTRY = b"e"
 INDEX = b"t"
 
-#: An index key's time.
+#: The time in an index key.
 _TIME = struct.Struct(">Q")
 _ID_IN_INDEX = len(INDEX) + _TIME.size
 
-#: Names a transfer, by its start and its owner. The order of tokens is that of the starts.
+#: Identifies a transfer by its start and its owner. Tokens are in the order of the starts.
 _TOKEN = struct.Struct(">QQ")
 
-#: Stands between token and record: when a running entry lapses or a finished one is over, and the
-#: ttl. All times are nanoseconds of the machine's monotonic clock, the same in every process.
+#: Follows the token: the deadline, which is when a running entry lapses or a finished one expires,
+#: and the ttl. All times are nanoseconds of ``time.monotonic_ns``, which is the same in every
+#: process of the machine. The record comes last.
 _TIMES = struct.Struct(">QQ")
 _RECORD = _TOKEN.size + _TIMES.size
+_VALUE_SIZE = _RECORD + SIZE
 
-#: How many index entries an update sweeps: more than the one it may add.
+#: How many index entries an update sweeps: more than the one that it may add.
 SWEEP = 2
 
-#: Bytes of the map an entry: the longest id in its two keys, pages half full, and as much again
-#: for the pages that readers hold while a batch is written.
+#: Bytes of the map for each entry: the longest id in its two keys, pages that are half full, and
+#: as much again for the pages that readers hold while a batch is written.
 BYTES_AN_ENTRY = 2048
 
-#: Bytes of the smallest map: a batch copies each page that it touches.
+#: Bytes of the smallest map: a batch copies each page that it changes.
 LEAST_MAP = 1 << 20
 
-#: Files of another layout have another name, so that two versions can run side by side.
-LAYOUT = "v1"
+#: The version of the layout. It is in the directory's name, so that two versions can run side by
+#: side.
+LAYOUT = "v2"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 
 _FAULTS = (lmdb.Error, OSError, StoreError)
 
-#: Faults that would stay. What is lost by starting over, its owners publish again.
-_FATAL = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
-
 
 def default_name() -> str:
     """Return a name that the workers of one application share, and two applications do not.
 
-    It is made of the working directory and the Python environment, which workers have in common
-    however they were started. The user is in the directory's name.
+    It is made of the working directory and of ``sys.prefix``, which workers have in common however
+    they were started. The user is in the directory's name.
+
+    Raises `StoreError` if the working directory was removed.
     """
-    place = os.fsencode(Path.cwd()) + b"\0" + os.fsencode(sys.prefix)
+    try:
+        working_directory = Path.cwd()
+    except OSError:
+        raise StoreError(
+            "the working directory, which gives it its name, was removed; local:NAME needs none"
+        ) from None
+    place = os.fsencode(working_directory) + b"\0" + os.fsencode(sys.prefix)
     return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 class LocalStore:
-    """The entries of all processes of this user and machine that agree on ``name``."""
+    """The entries of all processes of this user and machine that use the same ``name``.
+
+    Raises `OptionError` if the name is not valid.
+    """
 
     near = True
 
@@ -98,58 +115,79 @@ class LocalStore:
         if name is not None and _NAME(name) is None:
             takes = "local:NAME, with 1 to 64 of the characters A-Z a-z 0-9 _ . -"
             raise OptionError("store", f"local:{name}", takes)
-        self.name = name or default_name()
+        self._name = name
+        with suppress(StoreError):  # which each use meets again, and reports
+            self._name = name or default_name()
         self._capacity = capacity
         self._lease = _nanoseconds(lease)
         self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
-        self._health = Health(f"local:{self.name}")
+        self._health = Health(f"local:{self._name}" if self._name else "local")
+        self._faults = FaultLog()
         self._environment: Environment | None = None
         self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Become another owner."""
+        """Take a new owner's name: the child's transfers are not the parent's."""
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
-        """Write a batch, when other processes let it."""
-        outcome = Outcome()
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
+        """Write a batch; wait up to ``timeout`` seconds for other processes that are writing."""
+        result = PublishResult()
         try:
-            with self._open().writing(patience) as transaction:
+            with self._open().writing(timeout) as transaction:
                 now = time.monotonic_ns()
                 self._sweep(transaction, now, SWEEP * (1 + len(batch)))
                 for update in batch:
-                    self._write(transaction, update, now, outcome)
+                    self._write(transaction, update, now, result)
         except _FAULTS as error:
-            if isinstance(error, StoreBusy) and patience < PATIENCE:
+            if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
-            if isinstance(error, _FATAL):
-                self._open().start_over()
             self._health.failed("publish", _why(error))
+            if isinstance(error, DAMAGED):
+                # Each process publishes its entries again.
+                with suppress(*_FAULTS):
+                    self._open().start_over()
             raise StoreError(_why(error)) from error
-        self._health.worked("publish", "lookup")  # where one can be written, it can be read
-        return outcome
+        self._health.worked("publish", "lookup")  # what can be written can be read
+        return result
 
     def lookup(self, identifier: str) -> Snapshot:
         """Return what is known of the id."""
-        key = ENTRY + identifier.encode()
         try:
-            try:
-                value = self._get(key)
-            except lmdb.Error:  # a fork may have closed the handle in this very moment
-                value = self._get(key)
-        except _FAULTS as error:
-            self._health.failed("lookup", _why(error))
-            return UNKNOWN
+            value = self._get_one(ENTRY + identifier.encode())
+        except Exception:
+            return self.lookup_many([identifier])[0]  # which tries again, and reports the fault
         self._health.worked("lookup")
         return UNKNOWN if value is None else _read(value, time.monotonic_ns())
 
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot]:
+        """Return what is known of each id, in their order, read in one transaction."""
+        try:
+            keys = [ENTRY + identifier.encode() for identifier in identifiers]
+            try:
+                values = self._get_all(keys)
+            except lmdb.Error:  # a fork may have closed the handle at this very moment
+                values = self._get_all(keys)
+        except _FAULTS as error:
+            self._health.failed("lookup", _why(error))
+        except Exception as error:
+            self._faults.report("lookups are answered with unknown", error)
+        else:
+            self._health.worked("lookup")
+            now = time.monotonic_ns()
+            return [UNKNOWN if value is None else _read(value, now) for value in values]
+        return [UNKNOWN] * len(identifiers)
+
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
-        """Return up to ``limit`` entries, running ones first; none where the store is away."""
+        """Return up to ``limit`` entries, running ones first; none if the store cannot be read."""
         try:
             return self._list(limit)
-        except _FAULTS:  # which the lookups and the publisher find, and say, for themselves
+        except _FAULTS:  # lookups and the publisher meet the fault too, and report it
+            return []
+        except Exception as error:
+            self._faults.report("nothing is listed", error)
             return []
 
     def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
@@ -169,24 +207,32 @@ class LocalStore:
         return [*running, *finished][:limit]
 
     def close(self) -> None:
-        """Let go of the handle, unless another store of this process has it too."""
+        """Close the files, unless another store of this process uses them too."""
         self._environment = None
 
     def _open(self) -> Environment:
         if self._environment is None:
-            directory = f"{self.name}.{LAYOUT}.{boot()}"
-            self._environment = shared(private_directory() / directory, self._map_size)
+            stem = f"{self._name or default_name()}.{LAYOUT}"
+            runtime = os.environ.get("XDG_RUNTIME_DIR")
+            self._environment = shared(stem, runtime, self._map_size)
         return self._environment
 
-    def _get(self, key: bytes) -> bytes | None:
+    def _get_one(self, key: bytes) -> bytes | None:
         transaction = self._open().handle().begin()
         try:
             return transaction.get(key)
         finally:
-            transaction.abort()  # a third less than the context manager takes
+            transaction.abort()  # takes a third less time than the context manager
+
+    def _get_all(self, keys: list[bytes]) -> list[bytes | None]:
+        transaction = self._open().handle().begin()
+        try:
+            return [transaction.get(key) for key in keys]
+        finally:
+            transaction.abort()
 
     def _write(
-        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, outcome: Outcome
+        self, transaction: lmdb.Transaction[bytes], update: Update, now: int, result: PublishResult
     ) -> None:
         identifier, start, snapshot, ttl, first = update
         token = _TOKEN.pack(start, self._owner)
@@ -196,31 +242,36 @@ class LocalStore:
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
         value = token + times + encode(snapshot)
         stays = running or keep > 0
-        # In one step, since most first words find nothing; a later transfer's entry is put back.
+        # Written before the old value is checked, in one step, since most first updates find none.
+        # If the old value is that of a later transfer, it is put back.
         held = transaction.replace(key, value) if stays else transaction.pop(key)
-        if held is not None and held[: _TOKEN.size] > token and _over(held) > now:
+        if held is not None and held[: _TOKEN.size] > token and _expiry(held) > now:
             transaction.put(key, held)
-            outcome.displaced.append(identifier)
+            result.displaced.append(identifier)
         elif held is None and stays:
-            transaction.put(_index(identifier.encode(), _over(value)), b"")
-            outcome.emptied |= not first
+            transaction.put(_index(identifier.encode(), _expiry(value)), b"")
+            result.emptied |= not first
 
     def _sweep(self, transaction: lmdb.Transaction[bytes], now: int, steps: int) -> None:
-        """Walk ``steps`` entries of the index from its oldest: drop those that are over, and, as
-        long as there are too many, the finished ones; move the others to where they belong.
+        """Walk over ``steps`` entries of the index, from its oldest.
+
+        Expired entries are removed; so are finished ones while there are more than the capacity.
+        The others move to their present expiry.
         """
         surplus = transaction.stat()["entries"] // 2 - self._capacity
         cursor = transaction.cursor()
         found = cursor.set_range(INDEX)
         while found and steps > 0:
             position = cursor.key()
+            if not position.startswith(INDEX):
+                return
             if surplus <= 0 and _TIME.unpack_from(position, len(INDEX))[0] > now:
                 return
             identifier = position[_ID_IN_INDEX:]
             value = transaction.get(ENTRY + identifier)
             if value is not None and _stays(value, now, surplus):
                 transaction.delete(position)
-                transaction.put(_index(identifier, _over(value)), b"")
+                transaction.put(_index(identifier, _expiry(value)), b"")
             else:
                 transaction.delete(position)
                 transaction.delete(ENTRY + identifier)
@@ -230,32 +281,37 @@ class LocalStore:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
+    return round(min(seconds, MAX_TTL) * 1e9)
 
 
-def _index(identifier: bytes, over: int) -> bytes:
-    return INDEX + _TIME.pack(over) + identifier
+def _index(identifier: bytes, expiry: int) -> bytes:
+    return INDEX + _TIME.pack(expiry) + identifier
 
 
 def _running(value: bytes) -> bool:
     return decode_state(value, _RECORD) is State.RUNNING
 
 
-def _over(value: bytes) -> int:
-    """Return from when on the entry is unknown."""
+def _expiry(value: bytes) -> int:
+    """Return the time from which on the entry reads as unknown; 0 if it is not an entry."""
+    state = decode_state(value, _RECORD)
+    if len(value) != _VALUE_SIZE or state is State.UNKNOWN:
+        return 0
     deadline: int
     ttl: int
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
-    return deadline + ttl if _running(value) else deadline
+    return deadline + ttl if state is State.RUNNING else deadline
 
 
 def _stays(value: bytes, now: int, surplus: int) -> bool:
-    return _over(value) > now and (surplus <= 0 or _running(value))
+    return _expiry(value) > now and (surplus <= 0 or _running(value))
 
 
 @lru_cache(1024)
 def _decode(value: bytes) -> tuple[int, int, Snapshot]:
-    """Return deadline, ttl and Snapshot; remembered, as who polls reads the same for a while."""
+    """Return deadline, ttl and snapshot. Cached: whoever polls reads the same value for a while."""
+    if len(value) != _VALUE_SIZE:
+        return 0, 0, UNKNOWN
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
     return deadline, ttl, decode(value, _RECORD)
 

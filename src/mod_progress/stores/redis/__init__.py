@@ -1,1 +1,1 @@
-"""The store of many machines, on Redis or Valkey."""
+"""The store of many machines, in Redis or Valkey."""

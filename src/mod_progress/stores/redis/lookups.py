@@ -1,4 +1,4 @@
-"""Gather the lookups of one tick into one round trip, and answer each within a second."""
+"""Batch the lookups of all threads into one round trip, and answer each within a second."""
 
 from __future__ import annotations
 
@@ -7,32 +7,53 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
+from itertools import islice
+from operator import itemgetter
 from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health
 from mod_progress.transfer import UNKNOWN, Snapshot
 
-#: How many lookups one round trip takes.
+__all__ = ["LookupBatcher"]
+
+#: How many ids the lookups of one round trip may name together.
 BATCH = 2000
 
-#: Seconds after which a lookup is answered with `UNKNOWN`, whatever the server does: a name that
-#: does not resolve, an answer that trickles. The contract is one second.
+#: Seconds after which a lookup is answered with `UNKNOWN`, whatever the server does: its name may
+#: not resolve, or its answer may trickle in. The contract is one second.
 DEADLINE = 0.9
 
-#: Seconds from a failure to the next attempt, and which id that asks for. In between nobody waits.
+#: Seconds from a failure to the next attempt, and the id that the attempt looks up. Until it has
+#: succeeded, every lookup is `UNKNOWN` at once.
 RETRY = 1.0
 PROBE = "probe"
 
-_Question = tuple[str, Future[Snapshot]]
+#: Seconds that a thread pauses after an exception that nobody expected, so that one that repeats
+#: does not take a core.
+PAUSE = 0.05
+
+_Result = TypeVar("_Result")
 
 
-class Gatherer:
+class _Lookup(NamedTuple):
+    """The ids that a caller asked for, and the future that it waits for."""
+
+    identifiers: Sequence[str]
+    future: Future[Any]
+    #: Makes the result of the future from the snapshots.
+    result: Callable[[list[Snapshot]], Any]
+
+
+class LookupBatcher:
     """Answers lookups by ``fetch``, which returns a snapshot for each id or raises `StoreError`.
 
-    One thread fetches: what is asked while it waits for an answer makes the next round trip.
-    Another keeps the deadline.
+    One thread fetches; all lookups that come during one round trip share the next one. Another
+    thread answers those that reach their deadline. No exception ends either of them.
     """
 
     def __init__(
@@ -40,93 +61,138 @@ class Gatherer:
     ) -> None:
         self._fetch = fetch
         self._health = health
+        self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Owe nothing, and have no threads."""
-        self._asked: SimpleQueue[_Question | None] = SimpleQueue()
-        self._promised: SimpleQueue[tuple[float, Future[Snapshot]] | None] = SimpleQueue()
+        """Start without lookups and threads: those of the parent are not here."""
+        self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
+        self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
-        if self._away or not (self._started or self._start()):
-            return UNKNOWN
-        future: Future[Snapshot] = Future()
-        future.set_running_or_notify_cancel()  # so that nobody can cancel it
-        self._promised.put((time.monotonic() + DEADLINE, future))
-        self._asked.put((identifier, future))
-        return future
+        """Return a future that is done within a second; `UNKNOWN` at once after a failure."""
+        return self._ask((identifier,), itemgetter(0)) or UNKNOWN
+
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return a future of a snapshot for each id, as `lookup` does for one."""
+        return self._ask(tuple(identifiers), list) or [UNKNOWN] * len(identifiers)
 
     def close(self) -> None:
-        """Let the threads end, when nobody asks any more."""
-        self._asked.put(None)
-        self._promised.put(None)
+        """End the threads once they have answered what is in the queues."""
+        self._lookups.put(None)
+        self._deadlines.put(None)
         self.after_fork()
+
+    def _ask(
+        self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
+    ) -> Future[_Result] | None:
+        if self._away or not (self._started or self._start()):
+            return None
+        future: Future[_Result] = Future()
+        future.set_running_or_notify_cancel()  # so that nobody can cancel it
+        lookup = _Lookup(identifiers, future, result)
+        self._deadlines.put((time.monotonic() + DEADLINE, lookup))
+        self._lookups.put(lookup)
+        return future
 
     def _start(self) -> bool:
         with self._starting:
             if not self._started:
-                jobs = (self._answer, self._asked), (self._keep_promises, self._promised)
+                steps = partial(self._answer, self._lookups), partial(self._expire, self._deadlines)
                 try:
-                    for job, queue in jobs:
+                    for step in steps:
                         threading.Thread(
-                            target=job, args=(queue,), name="mod_progress lookups", daemon=True
+                            target=self._repeat,
+                            args=(step,),
+                            name="mod_progress lookups",
+                            daemon=True,
                         ).start()
-                except RuntimeError:  # no more threads: the next lookup tries again
+                except RuntimeError:  # there can be no more threads: the next lookup tries again
                     return False
                 self._started = True
         return True
 
-    def _answer(self, asked: SimpleQueue[_Question | None]) -> None:
-        while (question := self._next(asked)) is not None:
-            batch = [question, *_drain(asked)]
+    def _repeat(self, step: Callable[[], bool]) -> None:
+        """Repeat a step until it returns False."""
+        while True:
             try:
-                snapshots = self._fetch([identifier for identifier, _ in batch])
-            except StoreError as error:
-                self._failed(str(error))
-                snapshots = [UNKNOWN] * len(batch)
-            else:
-                self._away = False
-                self._health.worked("lookup")
-            for (_, future), snapshot in zip(batch, snapshots, strict=True):
-                _fulfil(future, snapshot)
+                if not step():
+                    return
+            except Exception as error:
+                self._faults.report("lookups are answered with unknown", error)
+                time.sleep(PAUSE)
 
-    def _next(self, asked: SimpleQueue[_Question | None]) -> _Question | None:
+    def _answer(self, lookups: SimpleQueue[_Lookup | None]) -> bool:
+        """Wait for lookups, and answer them; return False after the last one."""
+        lookup = self._next(lookups)
+        if lookup is None:
+            return False
+        batch = _batch(lookup, lookups)
         try:
-            return asked.get(timeout=RETRY if self._away else None)
-        except Empty:
-            return PROBE, Future()
+            found = self._fetch([each for lookup in batch for each in lookup.identifiers])
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                self._faults.report("lookups are answered with unknown", error)
+            self._failed(str(error) if isinstance(error, StoreError) else type(error).__name__)
+            for lookup in batch:
+                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+        else:
+            self._away = False
+            self._health.worked("lookup")
+            snapshots = iter(found)
+            for lookup in batch:
+                self._settle(lookup, list(islice(snapshots, len(lookup.identifiers))))
+        return True
 
-    def _keep_promises(self, promised: SimpleQueue[tuple[float, Future[Snapshot]] | None]) -> None:
-        while (promise := promised.get()) is not None:
-            deadline, future = promise
-            time.sleep(max(0.0, deadline - time.monotonic()))
-            if not future.done():
+    def _settle(self, lookup: _Lookup, snapshots: list[Snapshot]) -> None:
+        try:
+            lookup.future.set_result(lookup.result(snapshots))
+        except InvalidStateError:
+            pass  # the other thread was quicker
+        except BaseException as error:
+            # The future runs the callbacks of whoever waits. Not all that they may raise is an
+            # Exception: asyncio.CancelledError is none.
+            self._faults.report("a lookup's callback failed", error)
+
+    def _next(self, lookups: SimpleQueue[_Lookup | None]) -> _Lookup | None:
+        try:
+            return lookups.get(timeout=RETRY if self._away else None)
+        except Empty:
+            return _Lookup((PROBE,), Future(), list)
+
+    def _expire(self, deadlines: SimpleQueue[tuple[float, _Lookup] | None]) -> bool:
+        """Wait for the next deadline, and answer its lookup if nobody has; False after the last."""
+        item = deadlines.get()
+        if item is None:
+            return False
+        deadline, lookup = item
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        if not lookup.future.done():
+            try:
                 self._failed(f"no answer within {DEADLINE} s")
-                _fulfil(future, UNKNOWN)
+            finally:
+                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+        return True
 
     def _failed(self, why: str) -> None:
         self._away = True
         self._health.failed("lookup", why)
 
 
-def _drain(asked: SimpleQueue[_Question | None]) -> list[_Question]:
-    """Take what else was asked, up to a batch."""
-    questions: list[_Question] = []
+def _batch(first: _Lookup, lookups: SimpleQueue[_Lookup | None]) -> list[_Lookup]:
+    """Return the first lookup and those that wait behind it, up to `BATCH` ids."""
+    batch = [first]
+    identifiers = len(first.identifiers)
     with suppress(Empty):
-        while len(questions) < BATCH:
-            question = asked.get_nowait()
-            if question is None:
-                asked.put(None)  # for the loop outside
+        while identifiers < BATCH:
+            lookup = lookups.get_nowait()
+            if lookup is None:
+                lookups.put(None)  # so that the loop of the caller ends too
                 break
-            questions.append(question)
-    return questions
-
-
-def _fulfil(future: Future[Snapshot], snapshot: Snapshot) -> None:
-    with suppress(InvalidStateError):  # the other thread may have been quicker
-        future.set_result(snapshot)
+            batch.append(lookup)
+            identifiers += len(lookup.identifiers)
+    return batch

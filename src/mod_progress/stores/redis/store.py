@@ -1,7 +1,8 @@
 """The store of many machines: Redis or Valkey, one server or a cluster.
 
-A key an id. The server's clock alone counts: a running entry's key lives for its lease and its ttl,
-so what is left of its life tells whether its owner still renews it, and nothing needs sweeping.
+There is one key for each id. Only the server's clock counts: the key of a running entry lives for
+its lease and then its ttl, so the time that it has left tells whether its owner still renews it.
+Nothing needs to be swept.
 """
 
 from __future__ import annotations
@@ -14,33 +15,63 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
-from mod_progress.stores.contract import LEASE, PATIENCE, Outcome, StoreError, Update, lapsed
+from mod_progress.identifier import check_identifier
+from mod_progress.stores.contract import (
+    LEASE,
+    MAX_TTL,
+    WRITE_TIMEOUT,
+    PublishResult,
+    StoreError,
+    Update,
+    lapsed,
+)
 from mod_progress.stores.health import Health
-from mod_progress.stores.record import decode, encode
-from mod_progress.stores.redis.lookups import Gatherer
-from mod_progress.stores.redis.server import SCAN, Script, Server
+from mod_progress.stores.record import SIZE, decode, encode
+from mod_progress.stores.redis.client import SCAN, Client, Script
+from mod_progress.stores.redis.lookups import LookupBatcher
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
-#: What each key begins with.
-PREFIX = b"mod_progress:"
+__all__ = ["RedisStore"]
+
+#: What each key begins with. It has the version of the layout, so that two versions can use one
+#: server side by side.
+PREFIX = b"mod_progress:v1:"
+
+_TOKEN = struct.Struct(">QQ")
+#: What only Python reads: the ttl in milliseconds, and the record.
+_TTL = struct.Struct(">Q")
+_TTL_AT = 48
+_RECORD_AT = _TTL_AT + _TTL.size
+_VALUE_SIZE = _RECORD_AT + SIZE
+
+#: Reads a key. What another program wrote there, of another type or another size, is no entry.
+_READ = f"""
+local function read(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and #value == {_VALUE_SIZE} and value
+end
+"""
 
 #: Writes entries. A value is the start by the server's clock (16 digits of microseconds), the
-#: transfer's token (16 bytes), when its owner said this, by the owner's clock (16 digits), and the
-#: rest, for Python. A transfer's first word displaces an older transfer; its later words displace
-#: none, so that the loser of an id notices. A word that comes late, after the server was frozen or
-#: from a connection given up, changes nothing. Arguments: for each key the token, the age in
-#: microseconds, whether it is the first word, the value from the third part on, and the
-#: milliseconds to keep it. Answers whether a later word found nothing, and then with the places of
-#: the displaced.
-_PUBLISH = Script("""
+#: transfer's token (16 bytes), the time of the update by its owner's clock (16 digits), and what
+#: only Python reads. A transfer's first update displaces an older transfer. A later update
+#: displaces none, so that the transfer that lost the id learns of it. An update that arrives after
+#: a newer one changes nothing: the server may have been frozen, or it came by a connection that its
+#: owner gave up. The arguments for each key: the token, the transfer's age in microseconds, whether
+#: this is its first update, the value from the third part on, and how many milliseconds to keep it.
+#: The answer: whether a later update found no entry, and then the places of the displaced.
+_PUBLISH = Script(
+    _READ
+    + """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local answer = {0}
 for i, key in ipairs(KEYS) do
   local token, age, first, rest, keep = unpack(ARGV, 5 * i - 4, 5 * i)
   local start = string.format('%016.0f', now - age)
-  local held = redis.call('GET', key)
+  local held = read(key)
   local mine = held and string.sub(held, 17, 32) == token
   if mine then
     start = string.sub(held, 1, 16)
@@ -48,7 +79,7 @@ for i, key in ipairs(KEYS) do
   if held and not mine and (first == '0' or string.sub(held, 1, 16) > start) then
     answer[#answer + 1] = i
   elseif mine and string.sub(held, 33, 48) > string.sub(rest, 1, 16) then
-    -- late
+    -- a newer update arrived before
   elseif tonumber(keep) > 0 then
     redis.call('SET', key, start .. token .. rest, 'PX', keep)
     if not held and first == '0' then
@@ -59,53 +90,55 @@ for i, key in ipairs(KEYS) do
   end
 end
 return answer
-""")
+"""
+)
 
-#: Reads entries: for each key its value and the milliseconds it has left.
-_LOOKUP = Script("""
+#: Reads entries: for each key its value and how many milliseconds it has left.
+_LOOKUP = Script(
+    _READ
+    + """
 local found = {}
 for i, key in ipairs(KEYS) do
-  found[2 * i - 1] = redis.call('GET', key)
+  found[2 * i - 1] = read(key)
   found[2 * i] = redis.call('PTTL', key)
 end
 return found
-""")
-
-_TOKEN = struct.Struct(">QQ")
-#: The ttl in milliseconds, and the record.
-_TTL = struct.Struct(">Q")
-_TTL_AT = 48
-_RECORD_AT = _TTL_AT + _TTL.size
+"""
+)
 
 _Entries = list[tuple[str, Snapshot]]
 
 
 class RedisStore:
-    """The entries of all processes that use this server or cluster."""
+    """The entries of all processes that use this server or cluster.
+
+    Raises `OptionError` if the URL is not valid.
+    """
 
     near = False
 
     def __init__(self, url: str, lease: float = LEASE) -> None:
         self._url = url
         self._lease = _milliseconds(lease)
-        self._server = Server(url)
+        self._client = Client(url)
         self._owner = int.from_bytes(os.urandom(8))
-        self._health = Health(self._server.name)
-        self._gatherer = Gatherer(self._fetch, self._health)
+        self._health = Health(self._client.name)
+        self._faults = FaultLog()
+        self._lookups = LookupBatcher(self._fetch, self._health)
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Become another owner, with connections of its own."""
-        self._server = Server(self._url)
+        """Take a new owner's name and new connections: the old ones are the parent's."""
+        self._client = Client(self._url)
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
 
-    def publish(self, batch: Sequence[Update], patience: float = PATIENCE) -> Outcome:
-        """Write a batch; waits for no other process."""
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
+        """Write a batch; the server makes nobody wait for other processes."""
         now = time.monotonic_ns()
-        outcome = Outcome()
+        result = PublishResult()
         try:
-            answers = self._server.call(
+            answers = self._client.run(
                 _PUBLISH,
                 [_key(update.identifier) for update in batch],
                 [self._arguments(update, now) for update in batch],
@@ -115,33 +148,44 @@ class RedisStore:
             raise
         self._health.worked("publish")
         for first, (emptied, *places) in answers:
-            outcome.emptied |= bool(emptied)
+            result.emptied |= bool(emptied)
             # Lua counts from one.
-            outcome.displaced += [batch[first + place - 1].identifier for place in places]
-        return outcome
+            result.displaced += [batch[first + place - 1].identifier for place in places]
+        return result
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
-        """Return a future that is fulfilled within a second; `UNKNOWN` at once after a failure."""
-        return self._gatherer.lookup(identifier)
+        """Return a future that is done within a second; `UNKNOWN` at once after a failure."""
+        return self._lookups.lookup(identifier)
+
+    def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return a future of what is known of each id, in their order, as `lookup` does."""
+        return self._lookups.lookup_many(identifiers)
 
     def entries(self, limit: int) -> Future[_Entries]:
-        """Return up to ``limit`` entries, running ones first; none where the server is away."""
+        """Return up to ``limit`` entries, running ones first; none if the server is away."""
         listed: Future[_Entries] = Future()
         listed.set_running_or_notify_cancel()
 
         def walk() -> None:
+            entries: _Entries = []
             try:
-                listed.set_result(self._list(limit))
-            except StoreError:  # which the lookups and the publisher find, and say, for themselves
-                listed.set_result([])
+                entries = self._list(limit)
+            except StoreError:
+                pass  # lookups and the publisher meet the fault too, and report it
+            except Exception as error:
+                self._faults.report("nothing is listed", error)
+            listed.set_result(entries)
 
-        threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
+        try:
+            threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
+        except RuntimeError:  # there can be no more threads
+            listed.set_result([])
         return listed
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
-        self._gatherer.close()
-        self._server.close()
+        self._lookups.close()
+        self._client.close()
 
     def _arguments(self, update: Update, now: int) -> tuple[bytes | int, ...]:
         _, start, snapshot, ttl, first = update
@@ -151,7 +195,7 @@ class RedisStore:
         return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
 
     def _fetch(self, identifiers: Sequence[str]) -> list[Snapshot]:
-        answers = self._server.call(_LOOKUP, [_key(identifier) for identifier in identifiers])
+        answers = self._client.run(_LOOKUP, [_key(identifier) for identifier in identifiers])
         return [
             _read(value, left)
             for _, found in answers
@@ -161,9 +205,10 @@ class RedisStore:
     def _list(self, limit: int) -> _Entries:
         running: _Entries = []
         finished: _Entries = []
-        keys = self._server.keys(PREFIX)
+        keys = self._client.keys(PREFIX)
         while len(running) < limit and (batch := list(islice(keys, SCAN))):
-            identifiers = [key[len(PREFIX) :].decode() for key in batch]
+            found = (check_identifier(key[len(PREFIX) :]) for key in batch)
+            identifiers = [identifier for identifier in found if identifier is not None]
             for identifier, snapshot in zip(identifiers, self._fetch(identifiers), strict=True):
                 if snapshot is not UNKNOWN:
                     known = running if snapshot.state is State.RUNNING else finished
@@ -176,7 +221,7 @@ def _key(identifier: str) -> bytes:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1e3)
+    return round(min(seconds, MAX_TTL) * 1e3)
 
 
 def _read(value: bytes | None, left: int) -> Snapshot:
