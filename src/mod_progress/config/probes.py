@@ -39,6 +39,14 @@ def writable_directory(path: str) -> None:
     _check_access(path, os.W_OK)
 
 
+def directory_to_make(path: str) -> None:
+    """Check that this process may make files in a directory, or make the directory first."""
+    place = Path(path)
+    while not os.access(place, os.F_OK) and place != place.parent:
+        place = place.parent
+    writable_directory(str(place))
+
+
 def writable_file(path: str) -> None:
     """Check that this process may append to a file, or make it."""
     if not os.access(path, os.F_OK):
