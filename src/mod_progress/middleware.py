@@ -37,7 +37,8 @@ class BaseMiddleware(Generic[App]):
     - ``methods``: the request methods that are tracked;
     - ``debug``: whether to log why a request is tracked or not;
     - ``store``: where other processes find the transfers: ``local`` for those of this machine,
-      ``redis://…`` for those of many, ``memory`` for none;
+      ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
+      ``memory`` on a system that has no ``local``;
     - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any.
 
     Raises `options.OptionError` where a parameter is not what it takes.
@@ -53,7 +54,7 @@ class BaseMiddleware(Generic[App]):
         ttl: float = 30.0,
         methods: Iterable[str] = ("POST",),
         debug: bool = False,
-        store: str | Store = "local",
+        store: str | Store | None = None,
         allow_origins: str | Iterable[str] = (),
     ) -> None:
         self.app = app
@@ -113,7 +114,7 @@ def _check_track(value: object) -> Selector | None:
 
 
 def _open(store: object) -> Store:
-    if isinstance(store, str):
+    if store is None or isinstance(store, str):
         return open_store(store)
     if not (hasattr(store, "publish") and hasattr(store, "lookup")):
         raise OptionError("store", store, "a store or the name of one, such as 'local'")

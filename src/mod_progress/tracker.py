@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.futures import map_future
 from mod_progress.identifier import (
@@ -46,7 +47,7 @@ class Tracker:
             self._publisher = Publisher(store, self.table)
             self.table.on_end = self._publisher.ended
         self._full = False
-        self._reported: set[str] = set()
+        self._faults = FaultLog()
         renew_after_fork(self.table)
 
     def track(
@@ -89,8 +90,8 @@ class Tracker:
         if self._publisher is not None:
             try:
                 self._publisher.started(transfer)
-            except Exception:  # the request that is tracked must not fail for it
-                self._report("a transfer is not published: other processes do not know it")
+            except Exception as error:  # the request that is tracked must not fail for it
+                self._faults.report("a transfer is not published to other processes", error)
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return how far a transfer is, at once or as a future where the store is far away.
@@ -119,7 +120,7 @@ class Tracker:
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""
-        self._report("the store cannot be asked: this process answers from its own table", error)
+        self._faults.report("the store cannot be asked: this process answers alone", error)
         return UNKNOWN
 
     def close(self) -> None:
@@ -127,12 +128,6 @@ class Tracker:
         if self.store is not None and self._publisher is not None:
             self._publisher.close()
             self.store.close()
-
-    def _report(self, failure: str, error: Exception | bool = True) -> None:
-        """Log an exception, by default the current one, the first time that ``failure`` occurs."""
-        if failure not in self._reported:
-            self._reported.add(failure)
-            logger.error(failure, exc_info=error)
 
     def _warn_that_it_is_full(self) -> None:
         """Warn once, until there is room again, that requests go on untracked."""

@@ -12,8 +12,8 @@ import pytest
 from mod_progress.config import check, load
 from mod_progress.config.errors import UnplacedError
 from mod_progress.config.probes import (
+    creatable_directory,
     directory,
-    directory_to_make,
     writable_directory,
     writable_file,
 )
@@ -44,7 +44,6 @@ def test_an_error(tmp_path: Path, text: str, message: str) -> None:
         ('proxy "nowhere.invalid:80";', "cannot resolve 'nowhere.invalid': "),
         ('proxy "unix:/nowhere/socket";', "cannot use '/nowhere': No such file or directory"),
         ('docroot "/nowhere";', "cannot use '/nowhere': No such file or directory"),
-        ('upload.store "/etc/hosts/uploads";', "'/etc/hosts' is not a directory"),
         ('upload.store "/etc/hosts";', "'/etc/hosts' is not a directory"),
         ('setup accesslog "/nowhere/log";', "cannot use '/nowhere': No such file or directory"),
         ('setup accesslog "/etc";', "'/etc' is a directory"),
@@ -73,7 +72,7 @@ def test_what_is_there_is_fine(tmp_path: Path) -> None:
         f"""{MODULES}
         setup {{ listen "127.0.0.1:0", "*:0", "[::]:0", "localhost:0", "unix:{tmp_path}/socket"; }}
         setup {{ accesslog "{tmp_path}/log"; }}
-        docroot "{tmp_path}"; upload.store "{tmp_path}"; upload.store "{tmp_path}/a/b"; proxy "localhost:80"; proxy "[::1]:80";
+        docroot "{tmp_path}"; upload.store "{tmp_path}/new"; proxy "localhost:80"; proxy "[::1]:80";
         proxy "unix:{tmp_path}/socket";"""
     )
     assert check(tmp_path / "site.conf") == []
@@ -86,7 +85,8 @@ REFUSED = [
     (directory, "closed/inside", "inside': Permission denied"),
     (writable_directory, "closed", "closed': this user may not"),
     (writable_directory, "read", "read': this user may not"),
-    (directory_to_make, "read/a/b", "read': this user may not"),
+    (creatable_directory, "read/new/newer", "read': this user may not"),
+    (creatable_directory, "closed/inside/new", "closed': this user may not"),
     (writable_file, "read/new", "read': this user may not"),
     (writable_file, "read/log", "log': this user may not"),
     (writable_file, "closed/log", "closed': this user may not"),

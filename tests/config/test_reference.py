@@ -12,6 +12,7 @@ from mod_progress.config.directives import MODULES
 from mod_progress.config.setups import SETUPS
 from mod_progress.config.values import integer
 from mod_progress.gateway.actions.conditions import VARIABLES
+from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS
 from mod_progress.gateway.limits import Limits
 
 HERE = Path(__file__).parent
@@ -83,6 +84,11 @@ def test_the_reference_has_every_name(name: str) -> None:
 def test_the_reference_has_the_limits_as_they_are() -> None:
     rows = re.findall(r"^\| `limits\.(\w+)` \| ([^|]+) \|", REFERENCE, re.M)
     assert {name: integer(default) for name, default in rows} == asdict(Limits())
+
+
+def test_the_reference_has_the_limits_of_uploads_as_they_are() -> None:
+    rows = re.findall(r"^\| `(form_\w+)` \| ([^|]+) \|", REFERENCE, re.M)
+    assert {name: int(default) for name, default in rows} == DEFAULT_LIMITS._asdict()
 
 
 def test_the_reference_has_every_module() -> None:

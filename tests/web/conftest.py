@@ -51,6 +51,35 @@ if req.path == "/progress" {{
 """
 
 
+#: The page for visitors who know this machine under another name.
+NAMED_SITE = """
+setup {{
+    module_load ("mod_access", "mod_progress");
+    listen "127.0.0.1:0";
+    progress.methods ("PUT");
+}}
+access.same_origin "{name}";
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path =^ "/upload/" {{
+    progress.track;
+    upload.store "uploads";
+}} else {{
+    docroot "{web}";
+    index ("index.html");
+}}
+"""
+
+
+@pytest.fixture
+def named_server(tmp_path: Path) -> Iterator[Server]:
+    """A site that may be asked for under a name of its own."""
+    site = tmp_path / "site.conf"
+    site.write_text(NAMED_SITE.format(name=ELSEWHERE, web=files("mod_progress") / "web"))
+    with serving(tmp_path, str(site)) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The default site, for all tests."""

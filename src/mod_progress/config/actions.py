@@ -107,7 +107,7 @@ def _store_uploads(draft: Draft, argument: Argument) -> Action:
     if len(settings) > 1:
         raise settings[1].refuse("a directory and one list of limits")
     draft.uploads.add(path)
-    draft.expect(directory.place, partial(probes.directory_to_make, path))
+    draft.expect(directory.place, partial(probes.creatable_directory, path))
     return StoreUploads(path, _upload_limits(settings[0]) if settings else DEFAULT_LIMITS)
 
 

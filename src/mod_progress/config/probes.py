@@ -39,12 +39,12 @@ def writable_directory(path: str) -> None:
     _check_access(path, os.W_OK)
 
 
-def directory_to_make(path: str) -> None:
-    """Check that this process may make files in a directory, or make the directory first."""
-    place = Path(path)
-    while not os.access(place, os.F_OK) and place != place.parent:
-        place = place.parent
-    writable_directory(str(place))
+def creatable_directory(path: str) -> None:
+    """Check that this process may make files in a directory, or make the directory."""
+    existing = Path(path)
+    while not os.access(existing, os.F_OK) and existing != existing.parent:
+        existing = existing.parent
+    writable_directory(str(existing))
 
 
 def writable_file(path: str) -> None:
