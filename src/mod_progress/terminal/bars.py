@@ -151,5 +151,5 @@ def _average(meter: Meter) -> tuple[str, ...]:
 
 def _bar(meter: Meter) -> ProgressBar:
     pulses = meter.phase is Phase.PROCESSING or (meter.share is None and meter.rate is not None)
-    color = _COLORS.get(meter.phase, "bar.complete")
+    color = _COLORS.get(meter.phase, "cyan")
     return ProgressBar(total=1.0, completed=meter.share or 0.0, pulse=pulses, complete_style=color)

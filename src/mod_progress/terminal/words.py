@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from mod_progress.terminal.meter import Meter, Phase
 from mod_progress.transfer import State
 
-_UNITS = ("byte", "kB", "MB", "GB", "TB", "PB", "EB")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 #: Seconds of the longest time left whose end is told: nobody plans by a later one.
 _FORESEEABLE = 30 * 24 * 3600
@@ -25,8 +25,7 @@ def size(amount: float) -> str:
 
 def rate(amount: float) -> str:
     """Return bytes a second as ``12.4 MB/s``."""
-    number, unit = _scale(amount)
-    return f"{number} {unit.removesuffix('s')}/s"
+    return f"{size(amount)}/s"
 
 
 def size_of(amount: int, total: int | None) -> str:
@@ -46,7 +45,7 @@ def _scale(amount: float) -> tuple[str, str]:
         amount /= 1000
         step += 1
     number = f"{amount:.{0 if step < 2 else 1}f}"
-    return number, _UNITS[step] if step or number == "1" else "bytes"
+    return number, _UNITS[step] if step or number != "1" else "byte"
 
 
 def duration(seconds: float) -> str:
