@@ -1,16 +1,11 @@
 import asyncio
-import contextlib
 import hashlib
-import json
 import logging
 import threading
-from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -19,246 +14,28 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from mod_progress.asgi import Application, Message, ProgressMiddleware, Receive, Scope, Send
+from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi_exchange import Scope
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
-
-Answer = dict[str, Any]
-Headers = Iterable[tuple[bytes, bytes]]
-
-DISCONNECT = {"type": "http.disconnect"}
+from tests.asgi_server import (
+    Server,
+    app_of,
+    ask,
+    body,
+    part,
+    progress,
+    scope,
+    serve,
+    show,
+    start,
+)
 
 #: What lets one look at the transfer of the id own~secret.
 SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
-
-
-def scope(
-    method: str = "POST",
-    path: str = "/upload",
-    headers: Iterable[tuple[bytes, bytes]] = (),
-    **members: Any,
-) -> Scope:
-    """A request as a server tells it; its id is ``id``."""
-    return {
-        "type": "http",
-        "http_version": "1.1",
-        "method": method,
-        "path": path,
-        "query_string": b"X-Progress-ID=id",
-        "headers": list(headers),
-        **members,
-    }
-
-
-def body(*parts: bytes) -> list[Message]:
-    """The messages that carry a request body in these parts."""
-    return [
-        {"type": "http.request", "body": part, "more_body": more}
-        for more, part in zip([*[True] * (len(parts) - 1), False], parts, strict=True)
-    ]
-
-
-def start(status: int = 200, size: int | None = None, **members: Any) -> Message:
-    headers = [] if size is None else [(b"content-length", str(size).encode())]
-    return {"type": "http.response.start", "status": status, "headers": headers, **members}
-
-
-def part(data: bytes = b"", more: bool = False) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": more}
-
-
-def app_of(*messages: Message | BaseException, reads: bool = True) -> Application:
-    """An app that reads the whole body, or not, and sends these messages."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        while reads and (message := await receive())["type"] == "http.request":
-            if not message["more_body"]:
-                break
-        for each in messages:
-            if isinstance(each, BaseException):
-                raise each
-            await send(each)
-
-    return app
-
-
-class Server:
-    """The other side: it gives the request's messages and keeps those of the response."""
-
-    def __init__(self, *received: Message) -> None:
-        self.to_give = list(received)
-        self.sent: list[Message] = []
-
-    async def receive(self) -> Message:
-        return self.to_give.pop(0) if self.to_give else DISCONNECT
-
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
-
-
-def serve(
-    app: Application, request: Scope, *received: Message, **parameters: Any
-) -> tuple[Answer, Server]:
-    """Run one request; return what a show tells afterwards, and the server."""
-    middleware = ProgressMiddleware(app, store="memory", **parameters)
-    server = Server(*received)
-    with contextlib.suppress(RuntimeError, asyncio.CancelledError):
-        asyncio.run(middleware(request, server.receive, server.send))
-    return show(middleware), server
-
-
-def show(middleware: ProgressMiddleware, path: str = "/progress") -> Answer:
-    server = Server()
-    asyncio.run(middleware(scope("GET", path), server.receive, server.send))
-    assert server.sent[0]["status"] == 200
-    answer: Answer = json.loads(server.sent[1]["body"])
-    return answer
-
-
-def ask(
-    app: Application, method: str, url: str, *, runs_on: str = "asyncio", **request: Any
-) -> httpx.Response:
-    """Send a request as a client does; return the response."""
-
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-            return await client.request(method, url, **request)
-
-    return anyio.run(ask, backend=runs_on)
-
-
-def told(
-    state: str,
-    received: int = 0,
-    sent: int = 0,
-    request_size: int | None = 0,
-    response_size: int | None = None,
-) -> Answer:
-    response_size = sent if response_size is None else response_size
-    return {
-        "state": state,
-        "received": received,
-        "sent": sent,
-        "request_size": request_size,
-        "response_size": response_size,
-    }
-
-
-def error(status: int) -> Answer:
-    return {"state": "error", "status": status}
-
-
-LENGTH_6 = [(b"content-length", b"6")]
-CHUNKED = [(b"transfer-encoding", b"chunked")]
-
-
-@pytest.mark.parametrize(
-    ("request_", "received", "answer", "expected"),
-    [
-        (
-            scope(headers=LENGTH_6),
-            body(b"abc", b"def"),
-            [start(), part(b"ok")],
-            told("done", 6, 2, 6),
-        ),
-        (
-            scope(headers=CHUNKED),
-            body(b"abc", b"def"),
-            [start(), part(b"ok")],
-            told("done", 6, 2, 6),
-        ),
-        (scope(http_version="2"), body(b"abc"), [start(), part()], told("done", 3, 0, 3)),
-        (scope(), body(b""), [start(303), part()], told("done")),
-        (scope(), body(b""), [start(413), part(b"no")], error(413)),
-        (scope(), body(b""), [start(), part(b"a", True), part(b"b")], told("done", 0, 2)),
-        (scope(), body(b""), [start(size=2), part(b"ab")], told("done", 0, 2)),
-        (scope(), body(b""), [start(204, 5), part()], told("done")),
-        (scope(), body(b""), [start(304, 5), part()], told("done")),
-        (scope(), body(b""), [RuntimeError()], error(500)),
-        (scope(), body(b""), [], error(500)),
-        (scope(), body(b""), [start(), RuntimeError()], error(200)),
-        (scope(), body(b""), [start(), part(b"a", True), RuntimeError()], error(200)),
-        (scope(), body(b""), [start(), part(b"a", True)], error(200)),
-        (scope(), body(b""), [asyncio.CancelledError()], error(0)),
-        (scope(), body(b""), [start(), part(b"a", True), asyncio.CancelledError()], error(200)),
-        (scope(), body(b""), [start(), part(b"a"), RuntimeError()], told("done", 0, 1)),
-        (scope(headers=LENGTH_6), [body(b"abc", b"")[0], DISCONNECT], [], error(0)),
-        (scope(headers=LENGTH_6), [DISCONNECT], [start(), part()], error(0)),
-    ],
-)
-def test_how_a_transfer_ends(
-    request_: Scope,
-    received: list[Message],
-    answer: list[Message | BaseException],
-    expected: Answer,
-) -> None:
-    told, server = serve(app_of(*answer), request_, *received)
-    assert told == expected
-    assert server.sent == [item for item in answer if isinstance(item, dict)]
-
-
-def test_head_has_no_body() -> None:
-    answer = [start(size=1000), part(b"x" * 1000)]
-    told_, _ = serve(app_of(*answer), scope("HEAD"), *body(b""), methods=["HEAD"])
-    assert told_ == told("done")
-
-
-@pytest.mark.parametrize(("headers", "request_size"), [(LENGTH_6, 6), (CHUNKED, None), ([], 0)])
-def test_a_body_that_is_never_read_does_not_hold_the_end(
-    headers: Headers, request_size: int | None
-) -> None:
-    app = app_of(start(), part(b"early"), reads=False)
-    told_, _ = serve(app, scope(headers=headers), *body(b"abcdef"))
-    assert told_ == told("done", 0, 5, request_size)
-
-
-def test_trailers_end_a_response() -> None:
-    trailers = {"type": "http.response.trailers", "headers": [(b"a", b"b")], "more_trailers": False}
-    answer = [start(trailers=True), part(b"abc"), {**trailers, "more_trailers": True}]
-    assert serve(app_of(*answer), scope(), *body(b""))[0] == error(200)
-    assert serve(app_of(*answer, trailers), scope(), *body(b""))[0] == told("done", 0, 3)
-
-
-@pytest.mark.parametrize(
-    ("message", "size"),
-    [
-        ({"type": "http.response.zerocopysend"}, 1000),
-        ({"type": "http.response.zerocopysend", "offset": 100}, 900),
-        ({"type": "http.response.zerocopysend", "offset": 100, "count": 50}, 50),
-        ({"type": "http.response.pathsend"}, 1000),
-    ],
-)
-def test_files_that_the_server_sends_are_counted(
-    message: Message, size: int, tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-    with path.open("rb") as file:
-        given = {**message, "file": file, "path": str(path)}
-        assert serve(app_of(start(), given), scope(), *body(b""))[0] == told("done", 0, size)
-
-
-def test_a_file_is_sent_from_where_it_stands(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-    with path.open("rb") as file:
-        file.seek(400)
-        message = {"type": "http.response.zerocopysend", "file": file}
-        assert serve(app_of(start(), message), scope(), *body(b""))[0]["sent"] == 600
-
-
-@pytest.mark.parametrize(
-    "kind", ["http.response.early_hint", "http.response.push", "http.response.debug"]
-)
-def test_other_messages_pass(kind: str) -> None:
-    answer = [{"type": kind, "links": []}, start(), part(b"ok")]
-    told_, server = serve(app_of(*answer), scope(), *body(b""))
-    assert told_ == told("done", 0, 2)
-    assert server.sent == answer
 
 
 def test_done_does_not_wait_for_background_tasks() -> None:
@@ -318,14 +95,14 @@ def test_debug_says_why_not(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_request_is_tracked_once(caplog: pytest.LogCaptureFixture) -> None:
     inner = ProgressMiddleware(app_of(start(), part(b"ok")), store="memory")
-    assert serve(inner, scope(), *body(b""))[0] == told("done", 0, 2)
+    assert serve(inner, scope(), *body(b""))[0] == progress("done", 0, 2)
     assert show(inner) == {"state": "unknown"}
     assert "ProgressMiddleware is there twice" in caplog.text
 
 
 def test_the_header_carries_the_id_too() -> None:
     request = scope(query_string=b"", headers=[(b"x-progress-id", b"id")])
-    assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == told("done", 0, 2)
+    assert serve(app_of(start(), part(b"ok")), request, *body(b""))[0] == progress("done", 0, 2)
 
 
 @pytest.mark.parametrize("identifier", ["own~secret", SHARED])
@@ -466,6 +243,6 @@ def test_frameworks_add_it(tmp_path: Path) -> None:
     app.add_middleware(ProgressMiddleware, store="memory")
     ask(app, "POST", "/stream?X-Progress-ID=stream", content=b"x" * 1000)
     answer = ask(app, "GET", "/progress?X-Progress-ID=stream").json()
-    assert answer == told("done", 1000, 12, 1000)
+    assert answer == progress("done", 1000, 12, 1000)
     ask(app, "POST", "/file?X-Progress-ID=file")
-    assert ask(app, "GET", "/progress?X-Progress-ID=file").json() == told("done", 0, 100_000)
+    assert ask(app, "GET", "/progress?X-Progress-ID=file").json() == progress("done", 0, 100_000)

@@ -27,7 +27,11 @@ def middleware(**parameters: Any) -> BaseMiddleware[None]:
     [
         ("show", "progress", "show: 'progress' is not a path that begins with /"),
         ("show", None, "show: None is not a path"),
-        ("format", "jsn", "format: 'jsn' is not one of json, jsonp, legacy; did you mean 'json'?"),
+        (
+            "format",
+            "jsn",
+            "format: 'jsn' is not one of json, jsonp, legacy, events; did you mean 'json'?",
+        ),
         ("track", "upload", "track: 'upload' is not a path that begins with /"),
         ("track", ["/a", 1], "track: 1 is not a path"),
         ("track", 1, "track: 1 is not a path prefix, several, or a callable"),

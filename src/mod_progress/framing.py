@@ -1,10 +1,12 @@
-"""How long the body of an HTTP message is, as its head says (RFC 9112, section 6.3)."""
+"""What the head of an HTTP message says of its body (RFC 9112, section 6.3)."""
 
 from __future__ import annotations
 
 #: The statuses of responses that never have a body, whatever their fields say (RFC 9110,
 #: sections 15.3.5 and 15.4.5).
 BODILESS = frozenset({204, 304})
+
+_LEAST_STATUS, _MOST_STATUS = 100, 999
 
 #: The greatest size, in bytes: the stores keep a size in 8 bytes with a sign.
 MOST_SIZE = 2**63 - 1
@@ -30,3 +32,15 @@ def parse_number(text: object, most: int) -> int | None:
 def parse_size(length: object) -> int | None:
     """Return the size that a Content-Length tells; None where it tells none that is possible."""
     return parse_number(length, MOST_SIZE)
+
+
+def parse_status(status: object) -> int:
+    """Return the status of a response, which an app gives as a number or in front of its reason.
+
+    Where it is none, clients take the response as a 500 (RFC 9110, section 15).
+    """
+    if isinstance(status, str | bytes):
+        status = parse_number(status[:3], _MOST_STATUS)
+    if isinstance(status, int) and _LEAST_STATUS <= status <= _MOST_STATUS:
+        return int(status)
+    return 500

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from mod_progress.options import OptionError, Options
 from mod_progress.show.responder import Responder
+from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import Store
 from mod_progress.tracker import Tracker, logger
@@ -37,7 +38,8 @@ class BaseMiddleware(Generic[App]):
     - ``methods``: the request methods that are tracked;
     - ``debug``: whether to log why a request is tracked or not;
     - ``store``: where other processes find the transfers: ``local`` for those of this machine,
-      ``redis://…`` for those of many, ``memory`` for none;
+      ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
+      ``memory`` on a system that has no ``local``;
     - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any.
 
     Raises `options.OptionError` where a parameter is not what it takes.
@@ -53,7 +55,7 @@ class BaseMiddleware(Generic[App]):
         ttl: float = 30.0,
         methods: Iterable[str] = ("POST",),
         debug: bool = False,
-        store: str | Store = "local",
+        store: str | Store | None = None,
         allow_origins: str | Iterable[str] = (),
     ) -> None:
         self.app = app
@@ -61,8 +63,12 @@ class BaseMiddleware(Generic[App]):
         self._selector = _check_track(track)
         self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
         self._tracker = Tracker(self._options, _open(store))
-        self._responder = Responder(self._tracker, format, allow_origins)
+        self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
         self._check_server()
+
+    def _make_ticker(self) -> Ticker | None:
+        """Return what wakes answers that wait for news; None where they would hold a thread."""
+        return None
 
     def _check_server(self) -> None:
         """Warn where the server, as it is configured, makes progress come late."""
@@ -113,8 +119,8 @@ def _check_track(value: object) -> Selector | None:
 
 
 def _open(store: object) -> Store:
-    if isinstance(store, str):
+    if store is None or isinstance(store, str):
         return open_store(store)
-    if not (hasattr(store, "publish") and hasattr(store, "lookup")):
+    if not all(hasattr(store, name) for name in ("publish", "lookup", "lookup_many", "close")):
         raise OptionError("store", store, "a store or the name of one, such as 'local'")
     return cast(Store, store)

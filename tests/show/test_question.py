@@ -25,7 +25,7 @@ SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()
 @pytest.mark.parametrize("identifier", ["own~secret", SHARED])
 def test_either_form_of_an_id_asks_for_the_shared_one(identifier: str) -> None:
     inquiry = inquire(question(b"X-Progress-ID=" + identifier.encode()), JSON)
-    assert inquiry is not None
+    assert isinstance(inquiry, Inquiry)
     assert inquiry.identifier == SHARED
 
 

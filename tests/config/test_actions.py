@@ -1,14 +1,17 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mod_progress.gateway.actions.answers import Deny, Respond
-from mod_progress.gateway.actions.flow import ActionList
+from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.upload_limits import UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.gateway.server.site import Site
 from mod_progress.show.formats import FORMATS
@@ -49,6 +52,21 @@ def action_of(site: Site) -> Action:
         ('index "index.html";', Index(("index.html",))),
         ('index ["a", "/b"];', Index(("a", "/b"))),
         ('upload.store "uploads";', StoreUploads("uploads")),
+        ('upload.store ["uploads"];', StoreUploads("uploads")),
+        (
+            'upload.store "uploads", ["form_files" => 5];',
+            StoreUploads("uploads", UploadLimits(form_files=5)),
+        ),
+        (
+            'upload.store "uploads", ["form_files" => 5, "form_parts" => 7];',
+            StoreUploads("uploads", UploadLimits(5, 7)),
+        ),
+        ("access.same_origin;", SameOrigin()),
+        ('access.same_origin "a.example";', SameOrigin(frozenset({b"a.example"}))),
+        (
+            'access.same_origin "A.example", "localhost";',
+            SameOrigin(frozenset({b"a.example", b"localhost"})),
+        ),
         ("io.buffer_request_body true;", BufferRequestBody(True)),
         ("buffer_request_body false;", BufferRequestBody(False)),
         ("respond;", Respond(200)),
@@ -72,6 +90,19 @@ def test_proxies_of_one_address_share_its_connections(load_text: Load) -> None:
     assert [each.address for each in pools] == ["a:80", "unix:/b", "a:80", "[::1]:8000"]
     assert pools[0] is pools[2]
     assert (pools[1].path, pools[3].host, pools[3].port) == ("/b", "::1", 8000)
+
+
+def test_every_static_knows_where_strangers_upload(load_text: Load, tmp_path: Path) -> None:
+    """Also one that is read before the `upload.store`, and the one that nobody writes."""
+    site = load_text(
+        MODULES + f'if req.path == "/" {{ static; }} upload.store "{tmp_path}"; static;'
+    )
+    assert isinstance(site.action, ActionList)
+    condition, _, *statics = site.action.actions
+    assert isinstance(condition, If)
+    for each in (condition.then, *statics):
+        assert isinstance(each, Static)
+        assert each.uploads.hold(str(tmp_path / "page.html"))
 
 
 REQUEST = "GET /dir/old%20page?a=1&b HTTP/1.1\nHost: www.example.com:81\nReferer: r\u00e9f"
