@@ -51,7 +51,7 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"gateway server": ["gateway/server/*.py"]},
     {"config": ["config/*.py"]},
-    {"doctor": ["doctor/*.py"]},
+    {"doctor": ["doctor/*.py"], "terminal": ["terminal/*.py"]},
     {"cli": ["cli/*.py"]},
 ]
 
