@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol
 
-from mod_progress.asgi_exchange import Receive, Send
+from mod_progress.asgi.exchange import Receive, Send
 from mod_progress.framing import BODILESS
 from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.events import MOST_LIFE

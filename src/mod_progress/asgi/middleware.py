@@ -1,11 +1,11 @@
-"""ASGI middleware: ``app = ProgressMiddleware(app)``."""
+"""The ASGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mod_progress.asgi_answers import respond, server_is_ending
-from mod_progress.asgi_exchange import Exchange, Receive, Scope, Send
+from mod_progress.asgi.answers import respond, server_is_ending
+from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
 from mod_progress.framing import parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware

@@ -1,4 +1,4 @@
-"""WSGI middleware: ``application = ProgressMiddleware(application)``."""
+"""The WSGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mod_progress.show.question import Question
 from mod_progress.show.ticker import Ticker, call_here
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi_exchange import Application, Environ, Exchange, StartResponse
+from mod_progress.wsgi.exchange import Application, Environ, Exchange, StartResponse
 
 __all__ = ["ProgressMiddleware"]
 

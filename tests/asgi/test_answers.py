@@ -10,10 +10,10 @@ import anyio
 import anyio.abc
 import pytest
 
-from mod_progress import asgi_answers
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_answers import server_is_ending
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
+from mod_progress.asgi import answers as asgi_answers
+from mod_progress.asgi.answers import server_is_ending
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
 from mod_progress.show import ticker as ticker_module
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
