@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.config.errors import Fault, Source
+from mod_progress.config import check
+from mod_progress.config.errors import Source, UnplacedError
 from mod_progress.config.evaluation import evaluate
 from mod_progress.config.parser import parse
 from mod_progress.config.scope import Scope
@@ -142,7 +145,7 @@ def test_expressions(expression: str, value: Value) -> None:
     ],
 )
 def test_what_is_no_integer(literal: str, message: str) -> None:
-    with pytest.raises(Fault, match=message):
+    with pytest.raises(UnplacedError, match=message):
         integer(literal)
 
 
@@ -151,7 +154,7 @@ def test_what_is_no_integer(literal: str, message: str) -> None:
     [("kb", "kbyte"), ("m", "mbyte"), ("s", "sec"), ("minutes", "min"), ("day", "days")],
 )
 def test_the_unit_that_was_meant(unit: str, meant: str) -> None:
-    with pytest.raises(Fault) as raised:
+    with pytest.raises(UnplacedError) as raised:
         integer(f"1{unit}")
     assert raised.value.hint == meant
 
@@ -171,23 +174,39 @@ def test_a_unit_multiplies(number: int, unit: str) -> None:
     if product <= LARGEST:
         assert integer(f"{number} {unit}") == product
     else:
-        with pytest.raises(Fault):
+        with pytest.raises(UnplacedError):
             integer(f"{number} {unit}")
 
 
 @given(VALUES, st.sampled_from("+-*/"), VALUES)
-def test_operators_give_a_value_or_a_fault(left: Value, operator: str, right: Value) -> None:
+def test_operators_give_a_value_or_an_error(left: Value, operator: str, right: Value) -> None:
     try:
         result = operate(operator, left, right)
-    except Fault:
+    except UnplacedError:
         return
     assert type_of(result) == type_of(left) == type_of(right)
 
 
 @given(st.sampled_from(["-", "!", "not", "int", "string"]), VALUES)
-def test_prefixes_give_a_value_or_a_fault(operator: str, value: Value) -> None:
+def test_prefixes_give_a_value_or_an_error(operator: str, value: Value) -> None:
     try:
         result = prefix(operator, value)
-    except Fault:
+    except UnplacedError:
         return
     assert type_of(result) in ("an integer", "a boolean", "a string")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = 'x'; " + "a = a + a; " * 40, "the string is longer than"),
+        ("a = [1]; " + "a = a + a; " * 40, "the list has more than"),
+        ("a = [1]; " + "a = [a, a]; " * 40 + "b = cast(string) a;", "the string is longer than"),
+        ("a = [1]; " + "a = [a]; " * 5000 + "b = cast(string) a;", "lists are within each other"),
+    ],
+)
+def test_values_are_bounded(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "site.conf").write_text(text)
+    (error,) = check(tmp_path / "site.conf")
+    assert message in str(error)
+    assert error.place is not None

@@ -136,8 +136,6 @@ class Delivery:
             progress = connection.look()
             if progress is not None:
                 self._note(progress)
-            elif not connection.known:
-                return 0
         return self._transfer.written - self._reached
 
     def waits(self) -> bool:
@@ -167,9 +165,9 @@ class Delivery:
         elif progress.half_closed and quiet > HALF_CLOSED_TIMEOUT:
             self.cut()
 
-    def follow_unseen(self, connection: FollowedConnection, now: float) -> None:
-        """End what nothing else will end, where the system could not tell of the connection."""
-        if self._ended and (not connection.known or now - self._since > IDLE):
+    def follow_unseen(self, now: float) -> None:
+        """End what nothing else will end, where the system cannot tell of the connection."""
+        if self._ended and now - self._since > IDLE:
             self._complete()
 
     def follow_gone(self, progress: Progress | None, over: bool) -> None:
@@ -246,14 +244,14 @@ class FollowedConnection:
         "carried",
         "deliveries",
         "gone_since",
-        "known",
         "moved",
+        "used",
     )
 
     def __init__(self, connection: Connection, faults: FaultLog) -> None:
         self.deliveries: set[Delivery] = set()
-        #: Whether the system has ever known it.
-        self.known = False
+        #: When there was a delivery last.
+        self.used = 0.0
         #: Bytes that it had carried, or had queued, when it was looked at last.
         self.carried = 0
         #: When its progress changed last.
@@ -285,10 +283,9 @@ class FollowedConnection:
                 delivery.unfollow()
             return None
         if progress is None:
-            if self.known and self.gone_since is None:
+            if self.gone_since is None:
                 self.gone_since = time.monotonic()
             return None
-        self.known = True
         self.carried = progress.acknowledged + progress.queued
         if progress != self._last:
             self._last = progress
@@ -306,7 +303,11 @@ class FollowedConnection:
 
         Returns whether one of them waits for an acknowledgement.
         """
-        waits = any(delivery.waits() for delivery in tuple(self.deliveries))
+        deliveries = tuple(self.deliveries)
+        if not deliveries:
+            return False
+        self.used = now
+        waits = any(delivery.waits() for delivery in deliveries)
         progress = self._death
         if progress is None and (waits or now >= self._next_look):
             progress = self.look()
@@ -314,7 +315,7 @@ class FollowedConnection:
             self._next_look = now + LOOK_INTERVAL * random.uniform(0.5, 1.5)
         elif progress is None and self.gone_since is None:
             return False
-        for delivery in tuple(self.deliveries):
+        for delivery in deliveries:
             try:
                 self._tell(delivery, progress, now)
             except Exception as error:
@@ -326,6 +327,6 @@ class FollowedConnection:
         if self.gone_since is not None:
             delivery.follow_gone(progress, over=now - self.gone_since > GRACE)
         elif progress is None:
-            delivery.follow_unseen(self, now)
+            delivery.follow_unseen(now)
         else:
             delivery.follow(self, progress, now)

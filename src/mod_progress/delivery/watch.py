@@ -57,6 +57,7 @@ class Watch:
             if connection is None or (self._thread is None and not self._start()):
                 return Delivery(transfer, None)
             self._connections[addresses] = self._by_key[connection.key] = connection
+            connection.used = time.monotonic()
             delivery = Delivery(transfer, connection)
             connection.deliveries.add(delivery)
         transfer.unacknowledged = delivery.unacknowledged
@@ -67,7 +68,11 @@ class Watch:
         if connection is not None and connection.gone_since is None:
             return connection
         found = find_connection(addresses)
-        return None if found is None else FollowedConnection(found, self._faults)
+        if found is None:
+            return None
+        # It is looked at now, since later nobody could tell whether it is gone or was never there.
+        connection = FollowedConnection(found, self._faults)
+        return None if connection.look() is None else connection
 
     def _start(self) -> bool:
         """Start the thread. Returns whether the system allows another one."""
@@ -123,7 +128,9 @@ class Watch:
         waits = [connection.check(now) for _, connection in connections]
         with self._lock:
             for addresses, connection in connections:
-                if not connection.deliveries:
+                # A client that is kept connected often sends the next request soon.
+                idle = now - connection.used > GRACE or connection.gone_since is not None
+                if idle and not connection.deliveries:
                     self._forget(addresses, connection)
         return any(waits)
 

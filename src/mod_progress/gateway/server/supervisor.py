@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mod_progress.gateway.server import worker
 from mod_progress.gateway.server.listening import ListenError, bind, tls_context, url_of
-from mod_progress.gateway.server.site import Site
+from mod_progress.gateway.server.site import MOST_WORKERS, Site
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
 
@@ -185,6 +185,8 @@ class Supervisor:
         Raises `ListenError` or `ReloadError`; `_close_sockets` closes what was opened then.
         """
         listeners = []
+        if site.workers > MOST_WORKERS:
+            raise ReloadError(f"there are at most {MOST_WORKERS} workers, not {site.workers}")
         if site.access_log is not None:
             _check_log(site.access_log.path)
         for listener in site.listeners:
