@@ -32,6 +32,7 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"faults": ["faults.py"]},
     {"fork": ["fork.py"]},
+    {"shutdown": ["shutdown.py"]},
     {"stores": ["stores/*.py"]},
     {"publisher": ["publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},
