@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 from mod_progress.fault_log import FaultLog
@@ -101,11 +102,11 @@ class Tracker:
         the store does not know it, this process answers.
         """
         transfer = self.table.find(identifier)
-        if self.store is None or self._publisher is None:
-            return UNKNOWN if transfer is None else transfer.snapshot()
+        if transfer is not None and (self.store is None or not transfer.end_published):
+            return self._look_here(transfer)
+        if self.store is None:
+            return UNKNOWN
         try:
-            if transfer is not None and not transfer.end_published:
-                return self._publisher.shown(transfer)
             found = self.store.lookup(identifier)
         except Exception as error:
             found = self.lookup_failed(error)
@@ -117,6 +118,46 @@ class Tracker:
         return map_future(
             found, lambda far: own if far.state is State.UNKNOWN else far, self.lookup_failed
         )
+
+    def look_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return how far each transfer is, in their order, as `look` does for one.
+
+        The store is asked once, for all that it may know better.
+        """
+        transfers = [self.table.find(identifier) for identifier in identifiers]
+        found = [UNKNOWN if each is None else self._look_here(each) for each in transfers]
+        asked = [
+            place for place, each in enumerate(transfers) if each is None or each.end_published
+        ]
+        if self.store is None or not asked:
+            return found
+
+        def merge(stored: Sequence[Snapshot]) -> list[Snapshot]:
+            for place, snapshot in zip(asked, stored, strict=True):
+                if snapshot.state is not State.UNKNOWN:
+                    found[place] = snapshot
+            return found
+
+        def know_nothing(error: Exception) -> list[Snapshot]:
+            return [self.lookup_failed(error)] * len(asked)
+
+        try:
+            stored = self.store.lookup_many([identifiers[place] for place in asked])
+        except Exception as error:
+            stored = know_nothing(error)
+        return (
+            merge(stored) if isinstance(stored, list) else map_future(stored, merge, know_nothing)
+        )
+
+    def _look_here(self, transfer: Transfer) -> Snapshot:
+        """Return how far a transfer of this process is."""
+        if self._publisher is None or transfer.end_published:
+            return transfer.snapshot()
+        try:
+            return self._publisher.shown(transfer)
+        except Exception as error:
+            self.lookup_failed(error)
+            return transfer.snapshot()
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""

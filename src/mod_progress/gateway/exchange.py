@@ -43,6 +43,9 @@ class Abandoned(Protocol):
     def abandon(self) -> None:
         """Stop: nobody waits for the answer any more."""
 
+    def client_ended(self) -> None:
+        """Learn that the client will send nothing more. It may still read."""
+
 
 class Owner(Protocol):
     """What runs an exchange: the connection that the request came on."""
@@ -185,11 +188,14 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send the next bytes of the response's body, and wait while the client does not read."""
-        if self.bodiless or not data:
-            return
-        self.client.write(encode_chunk(data) if self.chunked else data)
-        self.transfer.written += len(data)
+        self.send_now(data)
         await self.client.drain()
+
+    def send_now(self, data: bytes) -> None:
+        """Send the next bytes of the response's body, however much waits for the client to read."""
+        if data and not self.bodiless:
+            self.client.write(encode_chunk(data) if self.chunked else data)
+            self.transfer.written += len(data)
 
     def finish(self) -> None:
         """The response is whole."""

@@ -1,17 +1,16 @@
-"""ASGI middleware: ``app = ProgressMiddleware(app)``."""
+"""The ASGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 
-from mod_progress.asgi_exchange import Exchange, Receive, Scope, Send
-from mod_progress.framing import BODILESS, parse_size
+from mod_progress.asgi.answers import respond, server_is_ending
+from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
+from mod_progress.framing import parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware
-from mod_progress.show.answer import Answer
 from mod_progress.show.question import Question
+from mod_progress.show.ticker import Ticker
 from mod_progress.transfer import Transfer
 
 __all__ = ["ProgressMiddleware"]
@@ -26,13 +25,16 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     the ``root_path`` that it is mounted at.
     """
 
+    def _make_ticker(self) -> Ticker:
+        return Ticker(self._tracker, server_is_ending)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what a server calls an application for: one request, or the lifespan."""
         # Every request comes by here. So it is one function, with the cheapest tests first.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].endswith(self._show) and self._asks(scope["method"], _path(scope)):
-            await self._answer(scope, send)
+        elif scope["path"].endswith(self._ends) and self._asks(scope["method"], _path(scope)):
+            await self._answer(scope, receive, send)
         elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
@@ -56,13 +58,11 @@ class ProgressMiddleware(BaseMiddleware[Application]):
             size = 0
         return self._tracker.track(scope["method"], query, identifier, size)
 
-    async def _answer(self, scope: Scope, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
-        answer = self._responder.answer(question)
-        if isinstance(answer, Future):
-            answer = await _wait(answer)
-        await _respond(answer, question.method, send)
+        answer = self._answer_to(question, _path(scope))
+        await respond(answer, question.method, receive, send)
 
 
 def _path(scope: Scope) -> str:
@@ -85,23 +85,3 @@ def _announces_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
         or b"transfer-encoding" in headers
         or not scope["http_version"].startswith("1")
     )
-
-
-async def _wait(answer: Future[Answer]) -> Answer:
-    """Wait for a store that is far away, on asyncio or on trio."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        waited: Answer = await trio.to_thread.run_sync(answer.result, abandon_on_cancel=True)
-        return waited
-    import asyncio  # it is slow to import, and a server that runs on it has imported it already
-
-    return await asyncio.wrap_future(answer)
-
-
-async def _respond(answer: Answer, method: str, send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in answer.fields]
-    if answer.status not in BODILESS:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    body = b"" if method == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})

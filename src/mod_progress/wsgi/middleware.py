@@ -1,9 +1,10 @@
-"""WSGI middleware: ``application = ProgressMiddleware(application)``."""
+"""The WSGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -11,11 +12,12 @@ from http import HTTPStatus
 from mod_progress.framing import BODILESS, parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware
-from mod_progress.show.answer import Answer
+from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.question import Question
+from mod_progress.show.ticker import Ticker, call_here
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi_exchange import Application, Environ, Exchange, StartResponse
+from mod_progress.wsgi.exchange import Application, Environ, Exchange, StartResponse
 
 __all__ = ["ProgressMiddleware"]
 
@@ -31,6 +33,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         uwsgi = sys.modules.get("uwsgi")
         if uwsgi is not None and not uwsgi.has_threads:
             logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
+
+    def _make_ticker(self) -> Ticker | None:
+        return Ticker(self._tracker) if _threads_are_cheap() else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -55,7 +60,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         question = Question(method, _query(environ), partial(_field, environ))
-        answer = self._responder.answer(question)
+        answer = self._answer_to(question, _path(environ))
         if isinstance(answer, Future):
             answer = answer.result()
         return _respond(answer, method, start_response)
@@ -97,10 +102,34 @@ def _announces_body(environ: Environ) -> bool:
     )
 
 
+def _threads_are_cheap() -> bool:
+    """Whether gevent has made threads cheap, so that an answer that waits may hold one."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 def _respond(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
     status = HTTPStatus(answer.status)
     headers = list(answer.fields)
-    if answer.status not in BODILESS:
-        headers.append(("Content-Length", str(len(answer.body))))
+    body = answer.body
+    if isinstance(body, bytes) and answer.status not in BODILESS:
+        headers.append(("Content-Length", str(len(body))))
     start_response(f"{status.value} {status.phrase}", headers)
-    return [] if method == "HEAD" else [answer.body]
+    if method == "HEAD":
+        return []
+    return [body] if isinstance(body, bytes) else _stream(body)
+
+
+def _stream(stream: Stream) -> Iterator[bytes]:
+    woken = threading.Event()
+    stream.open(call_here, woken.set)
+    try:
+        while not stream.ended:
+            woken.clear()
+            part = stream.take()
+            if part:
+                yield part
+            elif not stream.ended:
+                woken.wait()
+    finally:
+        stream.close()

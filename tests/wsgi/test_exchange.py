@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mod_progress.wsgi import ProgressMiddleware
-from mod_progress.wsgi_exchange import Application, Environ, StartResponse
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse
 from tests.connections import Connection, wait_until
-from tests.wsgi_server import Answer, Server, app_of, environ, error, progress, serve, show
+from tests.wsgi.wsgi_server import Answer, Server, app_of, environ, error, progress, serve, show
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mod_progress.delivery.watch import follow_transfer
 from mod_progress.framing import BODILESS, parse_size, parse_status
 from mod_progress.middleware import TRACKED
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi_input import Input
+from mod_progress.wsgi.input import Input
 
 Environ = dict[str, Any]
 Write = Callable[[bytes], object]
