@@ -33,7 +33,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         # Every request comes by here. So it is one function, with the cheapest tests first.
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].endswith(self._show) and self._asks(scope["method"], _path(scope)):
+        elif scope["path"].endswith(self._ends) and self._asks(scope["method"], _path(scope)):
             await self._answer(scope, receive, send)
         elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
@@ -61,7 +61,8 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
-        await respond(self._responder.answer(question), question.method, receive, send)
+        answer = self._answer_to(question, _path(scope))
+        await respond(answer, question.method, receive, send)
 
 
 def _path(scope: Scope) -> str:

@@ -60,7 +60,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         question = Question(method, _query(environ), partial(_field, environ))
-        answer = self._responder.answer(question)
+        answer = self._answer_to(question, _path(environ))
         if isinstance(answer, Future):
             answer = answer.result()
         return _respond(answer, method, start_response)

@@ -86,6 +86,7 @@ REFUSED = [
     (writable_directory, "closed", "closed': this user may not"),
     (writable_directory, "read", "read': this user may not"),
     (creatable_directory, "read/new/newer", "read': this user may not"),
+    (creatable_directory, "closed/inside/new", "closed': this user may not"),
     (writable_file, "read/new", "read': this user may not"),
     (writable_file, "read/log", "log': this user may not"),
     (writable_file, "closed/log", "closed': this user may not"),

@@ -20,6 +20,7 @@ from mod_progress.gateway.actions.answers import (
     Target,
 )
 from mod_progress.gateway.actions.same_origin import SameOrigin
+from mod_progress.gateway.actions.script import Script
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.address import AddressError, parse_address
@@ -69,6 +70,7 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 
 
 _without_argument("progress.track", Track(), "mod_progress")
+_without_argument("progress.script", Script(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
 
 

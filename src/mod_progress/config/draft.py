@@ -33,10 +33,10 @@ class Draft:
     site: Site = field(default_factory=lambda: Site(action=ActionList(())))
     modules: set[str] = field(default_factory=set)
     access_log_form: str = "combined"
-    #: What `check` tries.
-    probes: list[Probe] = field(default_factory=list)
     #: The directories of all `upload.store`, also of those that are read after a `static`.
     uploads: UploadDirectories = field(default_factory=UploadDirectories)
+    #: What `check` tries.
+    probes: list[Probe] = field(default_factory=list)
     #: Options of setup that only actions take: they run before all other actions.
     _defaults: list[Action] = field(default_factory=list)
     _backends: dict[str, HttpBackend] = field(default_factory=dict)

@@ -42,7 +42,7 @@ def writable_directory(path: str) -> None:
 def creatable_directory(path: str) -> None:
     """Check that this process may make files in a directory, or make the directory."""
     existing = Path(path)
-    while not existing.exists() and existing != existing.parent:
+    while not os.access(existing, os.F_OK) and existing != existing.parent:
         existing = existing.parent
     writable_directory(str(existing))
 

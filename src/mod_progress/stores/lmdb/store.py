@@ -281,7 +281,7 @@ class LocalStore:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(min(seconds, MAX_TTL) * 1e9)
+    return round((seconds if seconds < MAX_TTL else MAX_TTL) * 1e9)
 
 
 def _index(identifier: bytes, expiry: int) -> bytes:

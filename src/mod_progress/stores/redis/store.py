@@ -221,7 +221,7 @@ def _key(identifier: str) -> bytes:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(min(seconds, MAX_TTL) * 1e3)
+    return round((seconds if seconds < MAX_TTL else MAX_TTL) * 1e3)
 
 
 def _read(value: bytes | None, left: int) -> Snapshot:
