@@ -15,7 +15,11 @@ from mod_progress.terminal.report import ReportError, parse_report
 from mod_progress.transfer import Snapshot
 
 #: Seconds to wait for an answer.
-PATIENCE = 10.0
+SECONDS = 10.0
+PATIENCE = httpx.Timeout(SECONDS)
+
+#: A stream is silent where nothing moves.
+_STREAM_PATIENCE = httpx.Timeout(SECONDS, read=None)
 
 #: Bytes of an answer that are read at most. Progress takes a hundred.
 _MOST = 1 << 16
@@ -46,7 +50,7 @@ class Show:
     async def poll(self, identifier: str) -> Snapshot:
         """Ask how far a transfer is. Raises `ShowError`."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SECONDS):
                 response, report = await self._ask(ask_for(self._url, [identifier], "json"))
         except (httpx.HTTPError, EventError, TimeoutError) as error:
             raise ShowError(f"{self}: {describe(error)}") from error
@@ -81,10 +85,9 @@ class Show:
         """
         url = ask_for(self._url, identifiers, "events")
         headers = {"Accept": _EVENT_STREAM, "Last-Event-ID": self._last}
-        timeout = httpx.Timeout(PATIENCE, read=None)
         try:
             async with self._client.stream(
-                "GET", url, headers=headers, timeout=timeout
+                "GET", url, headers=headers, timeout=_STREAM_PATIENCE
             ) as response:
                 if not _is_stream(response):
                     raise NoStreamError(status_line(response))
