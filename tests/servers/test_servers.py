@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.servers.watcher import Watcher, check_no_push
+
 Answer = dict[str, Any]
 
 HERE = Path(__file__).parent
@@ -51,6 +53,17 @@ PROCESSES = {"daphne": 4}
 
 #: These hand the app the body when they have it whole: there is nothing to see until then.
 BUFFERING = {"daphne", "waitress", "granian-wsgi"}
+
+#: These can keep a stream open: they have an event loop, or threads that are cheap.
+PUSHING = {
+    "uvicorn",
+    "hypercorn",
+    "hypercorn-trio",
+    "granian-asgi",
+    "daphne",
+    "gunicorn-uvicorn",
+    "gunicorn-gevent",
+}
 
 FRAMEWORKS = {
     "asgi_apps:app": ("plain", "starlette", "fastapi", "django"),
@@ -163,9 +176,11 @@ class Poller:
         assert known == sorted(known, key=lambda answer: STATES.index(answer["state"]))
 
 
-def upload(origin: str, framework: str, buffering: bool, http2: bool) -> tuple[Answer, int]:
+def upload(
+    origin: str, framework: str, buffering: bool, http2: bool, identifier: str = ""
+) -> tuple[Answer, int]:
     """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
-    identifier = uuid.uuid4().hex
+    identifier = identifier or uuid.uuid4().hex
     poller = Poller(f"{origin}/{framework}/progress", identifier, http2)
     head, tail, media_type = FORM if framework in FORMS else (b"", b"", "application/octet-stream")
     size = len(head) + FILE_SIZE + len(tail)
@@ -240,12 +255,26 @@ def check_clients_that_leave(origin: str, buffering: bool) -> None:
     poller.ask_until(lambda answer: answer == {"state": "error", "status": 0})
 
 
+def watched_upload(origin: str, buffering: bool, http2: bool) -> tuple[Answer, int]:
+    """Upload a file while somebody watches; return the last answer and the body's size."""
+    identifier = uuid.uuid4().hex
+    url = f"{origin}/plain/progress?X-Progress-ID={identifier}"
+    with Watcher(url, http2) as watcher:
+        watcher.await_beginning()
+        last, size = upload(origin, "plain", buffering, http2, identifier)
+        watcher.check(last, in_between=not buffering)
+    return last, size
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_framework(server: str, tmp_path: Path) -> None:
     command = SERVERS[server].split()[-1]
-    with serve(server, tmp_path) as origin:
+    with contextlib.ExitStack() as watching, serve(server, tmp_path) as origin:
         for framework in set(FRAMEWORKS[command]) - UNABLE.get(server, set()):
-            last, size = upload(origin, framework, server in BUFFERING, http2=False)
+            if framework == "plain" and server in PUSHING:
+                last, size = watched_upload(origin, server in BUFFERING, http2=False)
+            else:
+                last, size = upload(origin, framework, server in BUFFERING, http2=False)
             response_size = len(str(FILE_SIZE))
             assert last == {
                 "state": "done",
@@ -256,10 +285,16 @@ def test_every_framework(server: str, tmp_path: Path) -> None:
             }
         check_download(origin, tells_addresses=server != "granian-wsgi")
         check_clients_that_leave(origin, server in BUFFERING)
+        url = f"{origin}/plain/progress?X-Progress-ID=nobody"
+        if server in PUSHING:
+            # It has to end in time though somebody watches: see `stop`.
+            watching.enter_context(Watcher(url)).await_beginning()
+        else:
+            check_no_push(url)
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"])
 def test_http2(server: str, tmp_path: Path) -> None:
     with serve(server, tmp_path) as origin:
-        last, size = upload(origin, "plain", buffering=False, http2=True)
+        last, size = watched_upload(origin, buffering=False, http2=True)
         assert last["received"] == last["request_size"] == size
