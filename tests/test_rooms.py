@@ -31,12 +31,13 @@ FLOORS: list[dict[str, list[str]]] = [
         ]
     },
     {"fork": ["fork.py"]},
+    {"shutdown": ["shutdown.py"]},
     {"stores": ["stores/*.py"]},
     {"publisher": ["publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},
     {"show": ["show/*.py"]},
     {"delivery": ["delivery/*.py"], "middleware": ["middleware.py"]},
-    {"asgi": ["asgi*.py"], "wsgi": ["wsgi*.py"]},
+    {"asgi": ["asgi/*.py"], "wsgi": ["wsgi/*.py"]},
     {"gateway limits": ["gateway/__init__.py", "gateway/limits.py"]},
     {"gateway address": ["gateway/address.py"]},
     {"gateway http": ["gateway/http/*.py"]},
@@ -51,7 +52,7 @@ FLOORS: list[dict[str, list[str]]] = [
     },
     {"gateway server": ["gateway/server/*.py"]},
     {"config": ["config/*.py"]},
-    {"doctor": ["doctor/*.py"]},
+    {"doctor": ["doctor/*.py"], "terminal": ["terminal/*.py"]},
     {"cli": ["cli/*.py"]},
 ]
 

@@ -73,6 +73,11 @@ def find_parameter(query: bytes, name: str) -> bytes | None:
     return unquote_to_bytes(value) if b"%" in value else value
 
 
+def find_parameters(query: bytes, name: str) -> list[bytes]:
+    """Return the percent-decoded values of all query parameters of that name."""
+    return [unquote_to_bytes(value) for value in _expression(name).findall(query)]
+
+
 def find_identifier(query: bytes, header: bytes | None) -> bytes | None:
     """Return the id that a request carries, unchecked. The query counts before the header."""
     candidate = find_parameter(query, PARAMETER) if query else None

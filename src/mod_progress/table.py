@@ -7,15 +7,13 @@ is over. A lookup waits for no lock.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.transfer import UNKNOWN, Snapshot, Transfer
-
-logger = logging.getLogger("mod_progress")
 
 #: How many entries the table holds by default, running and finished.
 DEFAULT_CAPACITY = 100_000
@@ -40,6 +38,7 @@ class LookupTable:
         self.ttl = ttl
         self.capacity = capacity
         self._clock = clock
+        self._faults = FaultLog()
         # Bound once, as each transfer holds it: a new bound method each would take memory.
         self._settled = self._finish
         self.after_fork()
@@ -130,8 +129,8 @@ class LookupTable:
         if self.on_end is not None:
             try:
                 self.on_end(transfer)
-            except Exception:  # the request that ends must not fail for it
-                logger.exception("the end of a transfer is not published")
+            except Exception as error:  # the request that ends must not fail for it
+                self._faults.report("other processes do not know the end of a transfer", error)
 
     def _sweep(self) -> None:
         """Drop a few expired entries."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.futures import map_future
 from mod_progress.identifier import (
@@ -46,7 +48,7 @@ class Tracker:
             self._publisher = Publisher(store, self.table)
             self.table.on_end = self._publisher.ended
         self._full = False
-        self._reported: set[str] = set()
+        self._faults = FaultLog()
         renew_after_fork(self.table)
 
     def track(
@@ -89,8 +91,8 @@ class Tracker:
         if self._publisher is not None:
             try:
                 self._publisher.started(transfer)
-            except Exception:  # the request that is tracked must not fail for it
-                self._report("a transfer is not published: other processes do not know it")
+            except Exception as error:  # the request that is tracked must not fail for it
+                self._faults.report("a transfer is not published to other processes", error)
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return how far a transfer is, at once or as a future where the store is far away.
@@ -100,11 +102,11 @@ class Tracker:
         the store does not know it, this process answers.
         """
         transfer = self.table.find(identifier)
-        if self.store is None or self._publisher is None:
-            return UNKNOWN if transfer is None else transfer.snapshot()
+        if transfer is not None and (self.store is None or not transfer.end_published):
+            return self._look_here(transfer)
+        if self.store is None:
+            return UNKNOWN
         try:
-            if transfer is not None and not transfer.end_published:
-                return self._publisher.shown(transfer)
             found = self.store.lookup(identifier)
         except Exception as error:
             found = self.lookup_failed(error)
@@ -117,9 +119,49 @@ class Tracker:
             found, lambda far: own if far.state is State.UNKNOWN else far, self.lookup_failed
         )
 
+    def look_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
+        """Return how far each transfer is, in their order, as `look` does for one.
+
+        The store is asked once, for all that it may know better.
+        """
+        transfers = [self.table.find(identifier) for identifier in identifiers]
+        found = [UNKNOWN if each is None else self._look_here(each) for each in transfers]
+        asked = [
+            place for place, each in enumerate(transfers) if each is None or each.end_published
+        ]
+        if self.store is None or not asked:
+            return found
+
+        def merge(stored: Sequence[Snapshot]) -> list[Snapshot]:
+            for place, snapshot in zip(asked, stored, strict=True):
+                if snapshot.state is not State.UNKNOWN:
+                    found[place] = snapshot
+            return found
+
+        def know_nothing(error: Exception) -> list[Snapshot]:
+            return [self.lookup_failed(error)] * len(asked)
+
+        try:
+            stored = self.store.lookup_many([identifiers[place] for place in asked])
+        except Exception as error:
+            stored = know_nothing(error)
+        return (
+            merge(stored) if isinstance(stored, list) else map_future(stored, merge, know_nothing)
+        )
+
+    def _look_here(self, transfer: Transfer) -> Snapshot:
+        """Return how far a transfer of this process is."""
+        if self._publisher is None or transfer.end_published:
+            return transfer.snapshot()
+        try:
+            return self._publisher.shown(transfer)
+        except Exception as error:
+            self.lookup_failed(error)
+            return transfer.snapshot()
+
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""
-        self._report("the store cannot be asked: this process answers from its own table", error)
+        self._faults.report("the store cannot be asked: this process answers alone", error)
         return UNKNOWN
 
     def close(self) -> None:
@@ -127,12 +169,6 @@ class Tracker:
         if self.store is not None and self._publisher is not None:
             self._publisher.close()
             self.store.close()
-
-    def _report(self, failure: str, error: Exception | bool = True) -> None:
-        """Log an exception, by default the current one, the first time that ``failure`` occurs."""
-        if failure not in self._reported:
-            self._reported.add(failure)
-            logger.error(failure, exc_info=error)
 
     def _warn_that_it_is_full(self) -> None:
         """Warn once, until there is room again, that requests go on untracked."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-logger = logging.getLogger("mod_progress")
+from mod_progress.fault_log import FaultLog
+
+_faults = FaultLog()
 
 
 class State(StrEnum):
@@ -148,9 +149,9 @@ class Transfer:
         if unacknowledged is not None and sample:
             try:
                 lacking = unacknowledged()
-            except Exception:
+            except Exception as error:
                 # Whoever looks gets an answer all the same: the count of what was written stands.
-                logger.exception("what the client of a transfer has is not known any more")
+                _faults.report("how much the client of a transfer has is not known", error)
                 self.unacknowledged = unacknowledged = None
             else:
                 # The queue also holds heads and framing, so the difference may be too small for a

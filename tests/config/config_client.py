@@ -30,7 +30,7 @@ class Client:
         self.local = local
         self.scheme = scheme
         self.trusted = False
-        self.state = SimpleNamespace(tracker=Tracker(), date=b"", draining=False)
+        self.state = SimpleNamespace(tracker=Tracker(), ticker=None, date=b"", draining=False)
         self.sent = b""
 
     def write(self, data: bytes) -> None:

@@ -47,7 +47,7 @@ def test_a_preflight_allows_the_header() -> None:
     assert dict(Origins(PAGE).preflight(PAGE.encode())) == {
         "Access-Control-Allow-Origin": PAGE,
         "Access-Control-Allow-Methods": "GET, HEAD",
-        "Access-Control-Allow-Headers": "X-Progress-ID",
+        "Access-Control-Allow-Headers": "X-Progress-ID, If-None-Match, Last-Event-ID, Prefer",
         "Access-Control-Max-Age": "7200",
         "Vary": "Origin",
     }

@@ -9,23 +9,21 @@ from mod_progress.show.question import Question
 from mod_progress.show.responder import Responder
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN
-from tests.show.asking import QUERY, question
+from tests.show.asking import QUERY, at_once, body_of, question
 from tests.show.far_store import FarStore
 
 PAGE = "https://page.example"
 
 
 def answer_to(asked: Question, **parameters: Any) -> Answer:
-    found = Responder(Tracker(), **parameters).answer(asked)
-    assert isinstance(found, Answer)
-    return found
+    return at_once(Responder(Tracker(), **parameters).answer(asked))
 
 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ("jsn", "format: 'jsn' is not one of json, jsonp, legacy; did you mean 'json'?"),
-        (None, "format: None is not one of json, jsonp, legacy"),
+        ("jsn", "format: 'jsn' is not one of json, jsonp, legacy, events; did you mean 'json'?"),
+        (None, "format: None is not one of json, jsonp, legacy, events"),
     ],
 )
 def test_a_wrong_format_is_named(form: Any, message: str) -> None:
@@ -66,8 +64,16 @@ def test_the_query_chooses_the_format(query: bytes, media_type: str, body: bytes
     )
 
 
+def test_an_event_source_is_answered_with_events_unless_the_query_names_a_format() -> None:
+    accept = b"text/event-stream"
+    assert answer_to(question(accept=accept)).status == 406
+    assert answer_to(question(QUERY + b"&format=json", accept=accept)).status == 200
+    assert answer_to(question(QUERY + b"&format=events")).status == 406
+
+
 def test_the_format_is_a_parameter_too() -> None:
-    assert answer_to(question(b"", x_progress_id=b"a"), form="legacy").body.startswith(b"new Obj")
+    found = answer_to(question(b"", x_progress_id=b"a"), form="legacy")
+    assert found.body == b'new Object({"state": "unknown"})'
 
 
 def test_a_question_without_an_id_is_refused() -> None:
@@ -77,8 +83,8 @@ def test_a_question_without_an_id_is_refused() -> None:
 def test_a_question_for_an_unknown_format_is_refused() -> None:
     found = answer_to(question(QUERY + b"&format=xml"))
     assert found.status == 400
-    reason = "format: 'xml' is not one of json, jsonp, legacy"
-    assert json.loads(found.body)["error"].startswith(reason)
+    reason = "format: 'xml' is not one of json, jsonp, legacy, events"
+    assert json.loads(body_of(found))["error"].startswith(reason)
 
 
 @pytest.mark.parametrize("name", ["jsonp", "legacy"])
@@ -92,7 +98,7 @@ def test_a_script_is_kept_from_pages_that_may_not_read(
     found = answer_to(asked, allow_origins=origins)
     assert found.status == status
     if status == 403:
-        assert "allow_origins" in json.loads(found.body)["error"]
+        assert "allow_origins" in json.loads(body_of(found))["error"]
         assert dict(found.fields)["Content-Type"] == "application/json"
 
 
@@ -128,6 +134,8 @@ def test_an_answer_from_far_away_is_a_future(origins: Any) -> None:
 
 
 def test_a_preflight_is_answered() -> None:
-    found = answer_to(question(b"", method="OPTIONS", origin=PAGE.encode()), allow_origins=PAGE)
+    found = answer_to(
+        question(b"", origin=PAGE.encode())._replace(method="OPTIONS"), allow_origins=PAGE
+    )
     assert (found.status, found.body) == (204, b"")
     assert dict(found.fields)["Access-Control-Allow-Origin"] == PAGE

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -15,11 +16,15 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Playwright,
     expect,
     sync_playwright,
 )
 
 from tests.web.browsing import ELSEWHERE, Server, serving
+from tests.web.libraries import fetch_packages
+from tests.web.playground import SITE as PLAYGROUND_SITE
+from tests.web.playground import Playground, running_playground
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -49,6 +54,35 @@ if req.path == "/progress" {{
     index ("index.html");
 }}
 """
+
+
+#: The page for visitors who know this machine under another name.
+NAMED_SITE = """
+setup {{
+    module_load ("mod_access", "mod_progress");
+    listen "127.0.0.1:0";
+    progress.methods ("PUT");
+}}
+access.same_origin "{name}";
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path =^ "/upload/" {{
+    progress.track;
+    upload.store "uploads";
+}} else {{
+    docroot "{web}";
+    index ("index.html");
+}}
+"""
+
+
+@pytest.fixture
+def named_server(tmp_path: Path) -> Iterator[Server]:
+    """A site that may be asked for under a name of its own."""
+    site = tmp_path / "site.conf"
+    site.write_text(NAMED_SITE.format(name=ELSEWHERE, web=files("mod_progress") / "web"))
+    with serving(tmp_path, str(site)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -100,10 +134,49 @@ def backed_server(tmp_path: Path, release: threading.Event) -> Iterator[Server]:
         backend.shutdown()
 
 
+@pytest.fixture
+def playground() -> Iterator[Playground]:
+    with running_playground() as running:
+        yield running
+
+
+@pytest.fixture
+def tracked_playground(playground: Playground, tmp_path: Path) -> Iterator[Server]:
+    """A gateway before the playground, which tracks what has an id."""
+    site = tmp_path / "site.conf"
+    site.write_text(PLAYGROUND_SITE.format(port=playground.server_port))
+    with serving(tmp_path, str(site)) as running:
+        yield running
+        playground.gate.set()
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the libraries from npm."""
+    return fetch_packages(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+
+
+@pytest.fixture(scope="session")
+def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
+    """A browser that keeps pages for when people go back, which Playwright switches off."""
+    browser = playwright.chromium.launch(
+        executable_path="/usr/bin/chromium",
+        args=CHROMIUM_FLAGS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield browser
+    browser.close()
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
@@ -113,6 +186,19 @@ reported_by_browser = re.compile("/(upload/|progress|favicon.ico)").search
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page in a context of its own; none may complain of anything."""
+    with page_opener(browser) as opener:
+        yield opener
+
+
+@pytest.fixture
+def open_kept_page(keeping_browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page that the browser keeps when it goes elsewhere."""
+    with page_opener(keeping_browser) as opener:
+        yield opener
+
+
+@contextmanager
+def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

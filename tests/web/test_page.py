@@ -199,9 +199,9 @@ def test_a_link_to_nothing_waits(open_page: Callable[..., Page], server: Server)
 
 
 def test_it_works_where_the_browser_trusts_nobody(
-    open_page: Callable[..., Page], server: Server, tmp_path: Path
+    open_page: Callable[..., Page], named_server: Server, tmp_path: Path
 ) -> None:
-    page = open_page(server.url.replace("127.0.0.1", ELSEWHERE))
+    page = open_page(named_server.url.replace("127.0.0.1", ELSEWHERE))
     assert page.evaluate("!isSecureContext && !crypto.randomUUID && !navigator.clipboard")
     links: list[str] = []
 

@@ -31,7 +31,7 @@ class Handler(Protocol):
     """What answers a request: at once, or later where it has to wait."""
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer. Raises `message.Refusal` where the answer is no more than a status.
+        """Answer. Raises `heads.Refusal` where the answer is no more than a status.
 
         With None and the exchange not finished, it is concluded by a callback of the handler's.
         """
@@ -43,6 +43,9 @@ class Abandoned(Protocol):
     def abandon(self) -> None:
         """Stop: nobody waits for the answer any more."""
 
+    def client_ended(self) -> None:
+        """Learn that the client will send nothing more. It may still read."""
+
 
 class Owner(Protocol):
     """What runs an exchange: the connection that the request came on."""
@@ -51,7 +54,7 @@ class Owner(Protocol):
         """Let a task do the work, and conclude the exchange after it."""
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
-        """Answer for an error where that is still possible; else the response stays cut."""
+        """Answer with the error's status where that is still possible; else the response is cut."""
 
     def conclude(self, exchange: Exchange) -> None:
         """The response is handed over, or it is cut: go on with the next request."""
@@ -95,7 +98,7 @@ class Exchange:
         self.tracker = client.state.tracker
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
-        #: The counters; they are nobody's until `track` enters them into the table.
+        #: The counters. `progress.track` replaces them by those of a transfer in the table.
         self.transfer = Transfer("", request.body_size)
         self.handler: Handler | None = None
         #: What answers where no action took the request.
@@ -103,7 +106,7 @@ class Exchange:
         #: The directory that `docroot` names, and the file below it that the path leads to.
         self.docroot: str | None = None
         self.physical_path: str | None = None
-        #: Whether the whole request body is read before an upstream hears of it.
+        #: Whether a backend gets the request only when its whole body is here.
         self.buffer_request_body = False
         #: What serves the exchange without a task, and is told where the client goes.
         self.quick: Abandoned | None = None
@@ -133,9 +136,10 @@ class Exchange:
         self.transfer.written += size
 
     def invite(self) -> None:
-        """Ask for the body where the client waits for that; whoever reads it himself calls this.
+        """Ask for the body where the client waits for that (100 Continue).
 
-        Not where the body is coming already, nor after an answer (RFC 9110, section 10.1.1).
+        A handler that reads the body itself calls this. Nothing is sent where the body is coming
+        already, or after an answer (RFC 9110, section 10.1.1).
         """
         waiting = not self.started and not self.body.finished and not self.client.buffer
         if self.request.expects_continue and waiting:
@@ -184,11 +188,14 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send the next bytes of the response's body, and wait while the client does not read."""
-        if self.bodiless or not data:
-            return
-        self.client.write(encode_chunk(data) if self.chunked else data)
-        self.transfer.written += len(data)
+        self.send_now(data)
         await self.client.drain()
+
+    def send_now(self, data: bytes) -> None:
+        """Send the next bytes of the response's body, however much waits for the client to read."""
+        if data and not self.bodiless:
+            self.client.write(encode_chunk(data) if self.chunked else data)
+            self.transfer.written += len(data)
 
     def finish(self) -> None:
         """The response is whole."""
@@ -267,7 +274,7 @@ class MethodNotAllowed:
 
 
 def refusal_response(refusal: Refusal, date: bytes) -> bytes:
-    """Serialise the answer to what is no request: its connection closes."""
+    """Serialise the answer to bytes that are no request. The connection closes after it."""
     body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
     return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body

@@ -1,4 +1,4 @@
-"""What one client, one message and one upstream may take up: sizes in bytes, times in seconds."""
+"""The bounds of clients, messages and backends: sizes in bytes, times in seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class HeadLimits(NamedTuple):
-    """What a head may take up before it is refused."""
+    """The bounds of one head."""
 
     #: Bytes of the whole head.
     size: int = 32 * 1024
@@ -19,7 +19,7 @@ class HeadLimits(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Every bound of the gateway; 0 switches off those that say so."""
+    """Every bound of the gateway. 0 switches a bound off where its comment says so."""
 
     #: A request's or response's whole head (431, 502).
     head_size: int = 32 * 1024
@@ -57,12 +57,12 @@ class Limits:
     #: (RFC 9112, section 9.6).
     linger_time: float = 5.0
     linger_size: int = 64 * 1024**2
-    #: At SIGTERM or a reload: what is in flight has so long to finish.
+    #: At SIGTERM or a reload: the time for requests in progress to finish.
     drain_time: float = 3600.0
 
     @property
     def tick(self) -> float:
-        """How often the deadlines are looked at: a second is exact enough, but for short ones."""
+        """Seconds between two looks at the deadlines: one, and less where a limit is short."""
         times = [value for name, value in asdict(self).items() if name.endswith("_time") and value]
         return float(min(1.0, min(times) / 4))
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.streams.stream import Stream
+from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
@@ -47,6 +48,7 @@ class ServerState:
         "now",
         "streams",
         "thread",
+        "ticker",
         "tracker",
         "trusted",
         "tunnelled",
@@ -62,6 +64,8 @@ class ServerState:
     ) -> None:
         self.loop = loop
         self.tracker = tracker
+        #: Wakes those who watch transfers.
+        self.ticker = Ticker(tracker)
         self.limits = limits
         self.head_limits = limits.head
         #: Front proxies that are believed in what they say of their clients.

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import Future
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from mod_progress.futures import map_future
 from mod_progress.identifier import PARAMETER, RULE
 from mod_progress.show.formats import JSON, Fields
 from mod_progress.show.question import Inquiry
-from mod_progress.tracker import Tracker
+from mod_progress.show.ticker import Post
 from mod_progress.transfer import Snapshot
+
+
+class Stream(Protocol):
+    """A body that comes in parts, while the client reads.
+
+    A front opens it, takes and sends what there is, and waits until it is woken to take again; so
+    a client that does not read misses what is outdated when it reads again.
+    """
+
+    #: Whether `take` has returned the last part, or the stream was closed.
+    ended: bool
+
+    def open(self, post: Post, wake: Callable[[], object]) -> None:
+        """Begin. From now on ``wake`` is called through ``post`` when there is something to take.
+
+        It is not called again before `take` was.
+        """
+
+    def take(self) -> bytes:
+        """Return what is to be sent now, which may be nothing."""
+
+    def close(self) -> None:
+        """End: nobody takes any more."""
 
 
 class Answer(NamedTuple):
@@ -19,7 +41,7 @@ class Answer(NamedTuple):
 
     status: int
     fields: Fields
-    body: bytes
+    body: bytes | Stream
 
 
 def refuse(status: int, reason: str) -> Answer:
@@ -41,11 +63,3 @@ NOT_FOR_THIS_PAGE = refuse(
 def present(inquiry: Inquiry, snapshot: Snapshot) -> Answer:
     """Return the answer that says how far a transfer is."""
     return Answer(200, inquiry.form.fields, inquiry.render(snapshot))
-
-
-def answer_inquiry(inquiry: Inquiry, tracker: Tracker) -> Answer | Future[Answer]:
-    """Look the transfer up and answer, at once or as a future where the store is far away."""
-    found = tracker.look(inquiry.identifier)
-    if isinstance(found, Snapshot):
-        return present(inquiry, found)
-    return map_future(found, lambda snapshot: present(inquiry, snapshot), tracker.lookup_failed)

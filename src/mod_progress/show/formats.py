@@ -65,7 +65,7 @@ class Format(NamedTuple):
     fields: Fields
 
     @property
-    def script(self) -> bool:
+    def is_script(self) -> bool:
         """Whether the answer is a script, which any page can load and so read."""
         return self.content_type == _SCRIPT
 
@@ -82,8 +82,24 @@ JSON = _format("json", "application/json", render_json)
 JSONP = _format("jsonp", _SCRIPT, render_jsonp)
 LEGACY = _format("legacy", _SCRIPT, render_legacy)
 
+#: Server-Sent Events (HTML standard, section 9.2): a stream, which the module `events` makes. The
+#: fields ask whatever is in between to pass each event on at once: nginx by X-Accel-Buffering,
+#: others by Incremental (RFC 10036).
+EVENTS = Format(
+    "events",
+    "text/event-stream",
+    render_json,
+    (
+        ("Content-Type", "text/event-stream"),
+        ("Cache-Control", "no-store, no-transform"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Accel-Buffering", "no"),
+        ("Incremental", "?1"),
+    ),
+)
+
 #: The formats by name.
-FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY)}
+FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY, EVENTS)}
 
 
 def find_format(name: object) -> Format:

@@ -22,7 +22,7 @@ _VARY: Fields = (("Vary", "Origin"),)
 
 _PREFLIGHT: Fields = (
     ("Access-Control-Allow-Methods", "GET, HEAD"),
-    ("Access-Control-Allow-Headers", PARAMETER),
+    ("Access-Control-Allow-Headers", f"{PARAMETER}, If-None-Match, Last-Event-ID, Prefer"),
     ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
 )
 

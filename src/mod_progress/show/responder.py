@@ -8,16 +8,12 @@ from concurrent.futures import Future
 from mod_progress.futures import map_future
 from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
-from mod_progress.show.answer import (
-    NO_IDENTIFIER,
-    NOT_FOR_THIS_PAGE,
-    Answer,
-    answer_inquiry,
-    refuse,
-)
-from mod_progress.show.formats import Format, find_format
+from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE, Answer, refuse
+from mod_progress.show.answering import answer_inquiry
+from mod_progress.show.formats import Fields, Format, find_format
 from mod_progress.show.origins import Origins
-from mod_progress.show.question import Question, inquire
+from mod_progress.show.question import Question, choose_format, inquire
+from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
 #: The query parameter that names the format of the answer.
@@ -28,16 +24,21 @@ _MOST_NAME = 100
 
 
 class Responder:
-    """Answers in the format that the query names, else in ``form``.
+    """Answers in the format that the query names, or else that the client accepts, or in ``form``.
 
-    Pages of the origins in ``allow_origins`` may read the answers. Raises `options.OptionError`
-    where a parameter is not what it takes.
+    Pages of the origins in ``allow_origins`` may read the answers. Without a ``ticker`` no answer
+    waits for news. Raises `options.OptionError` where a parameter is not what it takes.
     """
 
     def __init__(
-        self, tracker: Tracker, form: str = "json", allow_origins: str | Iterable[str] = ()
+        self,
+        tracker: Tracker,
+        form: str = "json",
+        allow_origins: str | Iterable[str] = (),
+        ticker: Ticker | None = None,
     ) -> None:
         self._tracker = tracker
+        self._ticker = ticker
         self._form = find_format(form)
         self._origins = Origins(allow_origins)
 
@@ -46,7 +47,7 @@ class Responder:
         return method in ("GET", "HEAD") or (method == "OPTIONS" and bool(self._origins))
 
     def answer(self, question: Question) -> Answer | Future[Answer]:
-        """Answer a question, at once or as a future where the store is far away."""
+        """Answer a question, at once or as a future."""
         origin = question.field(b"origin")
         if question.method == "OPTIONS":
             return Answer(204, self._origins.preflight(origin), b"")
@@ -63,15 +64,22 @@ class Responder:
             form = self._find_form(question)
         except OptionError as error:
             return refuse(400, str(error))
-        if form.script and not self._origins.let_run(question.field):
+        if form.is_script and not self._origins.let_run(question.field):
             return NOT_FOR_THIS_PAGE
         inquiry = inquire(question, form)
-        return NO_IDENTIFIER if inquiry is None else answer_inquiry(inquiry, self._tracker)
+        if inquiry is None:
+            return NO_IDENTIFIER
+        return answer_inquiry(inquiry, self._tracker, self._ticker)
 
     def _find_form(self, question: Question) -> Format:
         named = find_parameter(question.query, FORMAT_PARAMETER)
-        return self._form if named is None else find_format(named[:_MOST_NAME].decode("latin-1"))
+        if named is None:
+            return choose_format(question, self._form)
+        return find_format(named[:_MOST_NAME].decode("latin-1"))
 
 
-def _with_fields(answer: Answer, fields: tuple[tuple[str, str], ...]) -> Answer:
+def _with_fields(answer: Answer, fields: Fields) -> Answer:
+    """Return the answer with the fields that let a page of another origin read it."""
+    if "ETag" in dict(answer.fields):
+        fields = (*fields, ("Access-Control-Expose-Headers", "ETag, Preference-Applied"))
     return answer._replace(fields=(*answer.fields, *fields))

@@ -1,151 +1,168 @@
-/** The upload page: what is chosen or dropped, the queue, and the address. */
+/** The upload page: what is chosen or dropped, the rows that show it, and the address. */
 
-import { UploadFailure, freshIdentifier, upload, watch } from "./progress.js";
+import { duration, size } from "./progress.js";
+import { UploadFailure } from "./progress-upload.js";
+import { chosen, dropped } from "./folders.js";
+import { pictureAt, pictureOf } from "./picture.js";
+import { Queue, Upload } from "./queue.js";
 import { Row } from "./row.js";
-import { size } from "./words.js";
+import { forget, isThere, remember, savedFiles } from "./saved.js";
+import { copyLink, watchShared } from "./share.js";
+import { Totals } from "./totals.js";
+import { failure } from "./words.js";
 
 /** Relative to the page, which may be served below any path. */
-const UPLOAD = "upload";
-const SHOW = "progress";
-
-/**
- * Uploads at a time. A browser opens six connections to a server, shared by all of its tabs: two
- * tabs may upload, and there is room to ask for the progress.
- */
-const AT_ONCE = 2;
+const PLACES = { target: "upload", show: "progress" };
 
 /** Announcements that are kept for people who read back. */
 const NEWS_KEPT = 20;
 
 const form = document.querySelector("form");
-const picker = document.getElementById("files");
 const uploads = document.querySelector("#uploads ul");
 const shared = document.querySelector("#shared ul");
+const saved = document.querySelector("#saved ul");
 const news = document.getElementById("news");
+const totals = new Totals(document.getElementById("totals"));
+const queue = new Queue();
 
-const queue = [];
-let running = 0;
+for (const picker of document.querySelectorAll("input[type=file]")) {
+  picker.addEventListener("change", () => {
+    for (const each of chosen(picker.files)) add(each);
+    picker.value = ""; // so that the same file can be chosen again
+  });
+}
 
-picker.addEventListener("change", () => {
-  add(picker.files);
-  picker.value = ""; // so that the same file can be chosen again
-});
-
-// Anywhere on the page: a file dropped beside the zone would replace the page, and cut its uploads.
+// On the whole page: a file dropped beside the zone would replace the page, and cut its uploads.
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     form.classList.toggle("over", type === "dragover");
-    if (type === "drop") add(event.dataTransfer.files);
+    if (type === "drop") addDropped(event.dataTransfer);
   });
 }
+
+document.querySelector("#totals button").addEventListener("click", () => totals.cancel());
 
 addEventListener("beforeunload", (event) => {
-  if (running) event.preventDefault();
+  if (totals.busy) event.preventDefault();
 });
 
-addEventListener("hashchange", watchShared);
-watchShared();
+addEventListener("hashchange", showShared);
+showShared();
+showSaved();
 
-/** Upload each of `files` as soon as its turn comes. */
-function add(files) {
-  for (const file of files) enqueue(file, new Row(uploads, file.name, announce));
+function showShared() {
+  watchShared(PLACES.show, (name) => new Row(shared, name));
 }
 
-function enqueue(file, row) {
-  const identifier = freshIdentifier();
-  const cancelling = new AbortController();
-  row.wait(size(file.size));
+async function addDropped(transfer) {
+  for await (const each of dropped(transfer)) add(each);
+}
+
+/** Upload a file as soon as its turn comes. */
+function add({ file, path }) {
+  const row = new Row(uploads, path);
+  if (file) enqueue(file, path, row);
+  else fail(row, path, new UploadFailure("unreadable"));
+}
+
+function enqueue(file, path, row) {
+  const upload = new Upload(file, path, PLACES);
+  row.watch(null);
+  row.say({ detail: [size(file.size)] });
   row.offer({
     share: async () => {
-      await copy(linkTo(identifier, file.name));
+      announce(await copyLink(upload.identifier, path));
       row.mark("share");
     },
-    cancel: () => {
-      cancelling.abort();
-      if (withdraw(attempt)) end(row, file, new UploadFailure("cancelled"));
-    },
+    cancel: () => upload.cancel(),
   });
-  const attempt = () => send(file, row, identifier, cancelling.signal);
-  queue.push(attempt);
-  advance();
+  let state = upload.state;
+  upload.addEventListener("change", () => {
+    if (state === upload.state) return;
+    state = upload.state;
+    react(upload, row);
+  });
+  totals.add(upload, row.bar);
+  queue.add(upload);
 }
 
-/** Take an attempt out of the queue; return whether it was there. */
-function withdraw(attempt) {
-  const place = queue.indexOf(attempt);
-  if (place >= 0) queue.splice(place, 1);
-  return place >= 0;
+/** Show the new state of an upload. */
+function react(upload, row) {
+  const { file, path, identifier } = upload;
+  ({
+    running: () => {
+      row.watch(identifier);
+      illustrate(row, pictureOf(file));
+    },
+    lost: () => {
+      row.watch(null);
+      row.say({
+        status: ["No contact"],
+        detail: ["The connection was lost. It is tried again by itself."],
+      });
+    },
+    saved: () => finish(row, upload.saved),
+    failed: () => {
+      row.offer({ retry: () => enqueue(file, path, row) });
+      fail(row, path, upload.failure);
+    },
+  })[upload.state]();
 }
 
-/** Start what may start. */
-function advance() {
-  while (running < AT_ONCE && queue.length) {
-    running += 1;
-    queue.shift()().finally(() => {
-      running -= 1;
-      advance();
-    });
-  }
-}
-
-async function send(file, row, identifier, signal) {
-  try {
-    const response = await upload(`${UPLOAD}/${encodeURIComponent(file.name)}`, file, {
-      identifier,
-      method: "PUT",
-      show: SHOW,
-      signal,
-      report: (snapshot) => {
-        // How it ended is for the response to say: it knows more. "unknown" is "not there yet".
-        if (["running", "unreachable"].includes(snapshot.state)) row.show(snapshot);
-      },
-    });
-    const { files } = await response.json().catch(() => {
-      throw new UploadFailure("lost");
-    });
-    row.offer({});
-    row.finish(`${size(file.size)} saved as ${files[0].name}`);
-  } catch (error) {
-    if (!(error instanceof UploadFailure)) throw error;
-    end(row, file, error);
-  }
-}
-
-/** The upload failed, and may be tried again. */
-function end(row, file, failure) {
-  row.offer({ retry: () => enqueue(file, row) });
-  row.fail(failure);
-}
-
-/** Return the address at which anybody sees the bar of a transfer. */
-function linkTo(identifier, name) {
-  const address = new URL(location);
-  // The fragment stays out of logs and referrers: the id is a secret of those who share it.
-  address.hash = new URLSearchParams({ id: identifier, name });
-  return address.href;
-}
-
-async function copy(link) {
-  try {
-    await navigator.clipboard.writeText(link);
-    announce("Link copied.");
-  } catch {
-    // No clipboard without https, or without leave.
-    prompt("The link to this bar:", link);
-  }
-}
-
-/** Show the bar of the transfer that the address names, if it does. */
-async function watchShared() {
-  const parameters = new URLSearchParams(location.hash.slice(1));
-  const identifier = parameters.get("id");
-  if (!identifier) return;
-  const row = new Row(shared, parameters.get("name") || identifier, announce);
+function finish(row, saved) {
+  const { name, size: bytes, url, seconds } = saved;
   row.offer({});
-  row.wait("");
-  for await (const snapshot of watch(identifier, { show: SHOW })) row.show(snapshot);
+  row.bar.update({ state: "done", received: bytes, request_size: bytes, sent: 0, response_size: 0 });
+  row.say({ detail: [`${size(bytes)} saved as `, link(url, name), ` in ${duration(seconds)}`] });
+  if (url) remember(saved);
+}
+
+function fail(row, path, problem) {
+  const { reason, status } = problem;
+  row.bar.update(reason === "cancelled" ? { state: "cancelled" } : { state: "error", status });
+  row.say({ detail: [failure(problem)] });
+  if (row.bar.hasAttribute("quiet")) announce(`${path}: ${failure(problem)}`);
+}
+
+async function illustrate(row, picture) {
+  const found = await picture;
+  if (found) row.illustrate(found);
+}
+
+/** Return a link, or only the name where there is nothing to link to. */
+function link(url, name) {
+  if (!url) return name;
+  const made = document.createElement("a");
+  made.href = url;
+  made.textContent = name;
+  return made;
+}
+
+/** Show what this browser saved earlier and the server still has. */
+async function showSaved() {
+  for (const file of savedFiles()) {
+    if (await isThere(file)) listSaved(file);
+    else forget(file.url);
+  }
+}
+
+function listSaved({ name, size: bytes, url }) {
+  const item = document.getElementById("saved-item").content.firstElementChild.cloneNode(true);
+  const picture = pictureAt(url);
+  if (picture) item.prepend(picture);
+  item.querySelector(".name").append(link(url, name));
+  item.querySelector(".size").append(size(bytes));
+  const button = item.querySelector("button");
+  button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+  button.onclick = () => {
+    forget(url);
+    item.remove();
+    saved.closest("section").hidden = !saved.childElementCount;
+  };
+  saved.append(item);
+  saved.closest("section").hidden = false;
 }
 
 /** Tell those who listen. */

@@ -1,152 +1,61 @@
-/** One transfer's row in the page: its name, its bar, what is said of it, what can be done. */
+/** One transfer's row in the page: its picture, its bar, and what can be done with it. */
 
-import { Estimate } from "./progress.js";
-import { duration, failure, refusal, size } from "./words.js";
-
-/** Seconds of a transfer before its rate and the time left are worth a word. */
-const TELLING = 1;
+import "./progress.js";
 
 export class Row {
-  #parts;
-  #news;
-  #estimate;
-  #started;
+  #row = document.getElementById("row").content.firstElementChild.cloneNode(true);
+  #buttons = this.#row.querySelectorAll("button");
 
-  /** Append a row to the list `ul`; what is new goes to `news`, for those who listen. */
-  constructor(ul, name, news) {
-    const row = document.getElementById("row").content.firstElementChild.cloneNode(true);
-    const part = (selector) => row.querySelector(selector);
-    this.#parts = {
-      row,
-      bar: part("progress"),
-      headline: part(".headline"),
-      detail: part(".detail"),
-      buttons: row.querySelectorAll("button"),
-    };
-    this.#news = news;
-    this.name = name;
-    part(".name").textContent = name;
-    this.#parts.bar.setAttribute("aria-label", name);
-    for (const button of this.#parts.buttons) {
+  /** The `transfer-progress` of the row. */
+  bar = this.#row.querySelector("transfer-progress");
+
+  /** Append a row to the list `ul`. */
+  constructor(ul, name) {
+    this.bar.setAttribute("label", name);
+    for (const button of this.#buttons) {
       button.setAttribute("aria-label", `${button.textContent}: ${name}`);
     }
-    ul.append(row);
-    ul.parentElement.hidden = false;
+    ul.append(this.#row);
+    ul.closest("section").hidden = false;
   }
 
   /** Offer what can be done now: functions by the class of their buttons. */
   offer(actions) {
     const focused = document.activeElement;
-    for (const button of this.#parts.buttons) {
+    for (const button of this.#buttons) {
       button.onclick = actions[button.className];
       button.hidden = !button.onclick;
       delete button.dataset.marked;
     }
-    if (focused.hidden && this.#parts.row.contains(focused)) this.#parts.row.focus();
+    if (focused.hidden && this.#row.contains(focused)) this.#row.focus();
   }
 
   /** Mark what was offered as done. */
   mark(action) {
-    this.#parts.row.querySelector(`.${action}`).dataset.marked = "";
+    this.#row.querySelector(`.${action}`).dataset.marked = "";
   }
 
-  /** Nothing moves yet. */
-  wait(detail) {
-    this.#estimate = new Estimate();
-    this.#started = null;
-    this.#draw("waiting", "Waiting", detail, { value: 0 });
+  /** Show nothing, or from then on the transfer with that id. */
+  watch(identifier) {
+    this.bar.setAttribute("for-id", identifier ?? "");
+    this.say({});
   }
 
-  /** Show what the server said. */
-  show(snapshot) {
-    const act = {
-      running: () => this.#run(snapshot),
-      done: () => this.finish(`${size(snapshot.received)} received`),
-      error: () => this.#endInError(snapshot.status),
-      unknown: () => this.#unknown(),
-      unreachable: () => this.#draw("unreachable", "No contact", "The server does not answer."),
-    }[snapshot.state];
-    act();
-  }
-
-  /** The transfer is done. */
-  finish(detail) {
-    const time = this.#started === null ? "" : ` in ${duration(this.#elapsed)}`;
-    this.#draw("done", "Done", detail + time, { value: 1 });
-    this.#announce("done");
-  }
-
-  /** The upload failed, with an `UploadFailure`. */
-  fail(error) {
-    const cancelled = error.reason === "cancelled";
-    this.#end(cancelled ? "Cancelled" : "Failed", failure(error));
-  }
-
-  #endInError(status) {
-    this.#end("Failed", status ? `Refused: ${refusal(status)}.` : "The transfer was cut off.");
-  }
-
-  #end(headline, detail) {
-    this.#draw("failed", headline, detail);
-    this.#announce(`${headline.toLowerCase()}. ${detail}`);
-  }
-
-  #unknown() {
-    if (this.#started === null) {
-      this.#draw("waiting", "Waiting", "Nothing is known of it: not started yet, or long over.");
-    } else {
-      this.#end("Over", "It ended; how is no longer known.");
+  /** Say something else than the bar does: texts and elements for its `status` and `detail`. */
+  say({ status = [], detail = [] }) {
+    for (const [slot, content] of Object.entries({ status, detail })) {
+      this.bar.querySelector(`[slot="${slot}"]`)?.remove();
+      if (!content.length) continue;
+      const words = document.createElement("span");
+      words.slot = slot;
+      words.append(...content);
+      this.bar.append(words);
     }
   }
 
-  #run({ received, request_size: total }) {
-    if (this.#started === null) {
-      this.#started = performance.now();
-      this.#announce("uploading");
-    }
-    this.#estimate.note(received);
-    if (received === total) {
-      const detail = `All ${size(total)} received; the server is still at work`;
-      this.#draw("processing", "Processing", detail, { value: 1 });
-    } else if (total === null) {
-      this.#draw("uploading", "Uploading", this.#detail(size(received), null), { value: null });
-    } else {
-      const value = received / total;
-      const percent = `${Math.floor(100 * value)}%`;
-      const amount = `${size(received)} of ${size(total)}`;
-      this.#draw("uploading", percent, this.#detail(amount, total), { value });
-    }
-  }
-
-  /** Return how much there is, how fast it goes, and what time is left. */
-  #detail(amount, total) {
-    const { rate } = this.#estimate;
-    const parts = [amount];
-    if (rate !== null && this.#elapsed >= TELLING) {
-      parts.push(size(rate, "second"));
-      const seconds = this.#estimate.secondsTo(total);
-      if (seconds !== null) parts.push(`${duration(seconds)} left`);
-    }
-    return parts.join(" · ");
-  }
-
-  /** Seconds since the server first knew of it. */
-  get #elapsed() {
-    return (performance.now() - this.#started) / 1000;
-  }
-
-  /** Draw the row. `value` is 0 to 1, or null where nobody knows; without it the bar stays. */
-  #draw(state, headline, detail, { value } = {}) {
-    const { row, bar } = this.#parts;
-    row.dataset.state = state;
-    this.#parts.headline.textContent = headline;
-    this.#parts.detail.textContent = detail;
-    if (value === null) bar.removeAttribute("value");
-    else if (value !== undefined) bar.value = value;
-    bar.setAttribute("aria-valuetext", `${headline}, ${detail}`);
-  }
-
-  #announce(what) {
-    this.#news(`${this.name}: ${what}`);
+  /** Put a picture before the bar. */
+  illustrate(picture) {
+    picture.className = "picture";
+    this.#row.prepend(picture);
   }
 }

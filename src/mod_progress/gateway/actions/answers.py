@@ -11,7 +11,7 @@ from mod_progress.gateway.actions.templates import Pattern, to_bytes
 from mod_progress.gateway.exchange import TEXT, Answering, Exchange
 from mod_progress.gateway.http.heads import Refusal
 
-#: Bytes of a URL that stay as they are: all that RFC 3986 knows, and the percent sign.
+#: Bytes of a URL that are not encoded: those of RFC 3986, and the percent sign.
 _URL_SAFE = b"!#$%&'()*+,/:;=?@[]~"
 
 
@@ -49,7 +49,7 @@ class RespondPattern(Answering):
 
 
 class Target(Enum):
-    """What of the request's URL the target of a redirect replaces."""
+    """The part of the request's URL that a redirect replaces."""
 
     URL = "all of it"
     PATH = "the path and the query"
@@ -59,7 +59,7 @@ class Target(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RedirectRule:
-    """Where to; and for which paths, all unless there is an ``expression``."""
+    """One target of a redirect, for the paths that match ``expression``; None: for all."""
 
     pattern: Pattern
     target: Target = Target.URL

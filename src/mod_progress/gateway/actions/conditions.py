@@ -1,9 +1,9 @@
 """Conditions: what a configuration can ask of a request, each as one callable.
 
-They run for every request, so all that can be done before is: networks are parsed, regular
-expressions compiled, constants have the type of what they are compared with. Text is compared as
-the request head holds it: the path, decoded, as `str` (bytes that are not UTF-8 as surrogates),
-what came as it is as `bytes`.
+Conditions run for every request. So everything possible is done before: networks are parsed,
+regular expressions are compiled, constants have the type of what they are compared with. Text is
+compared as the request head holds it: the decoded path as `str` (bytes that are not UTF-8 as
+surrogates), all else as `bytes`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mod_progress.gateway.exchange import Exchange
 
 Network = IPv4Network | IPv6Network
 
-#: Finds a regular expression in what a variable holds.
+#: Searches a regular expression in the value of a variable.
 Search = Callable[[Exchange], re.Match[str] | re.Match[bytes] | None]
 
 #: Hosts and addresses that are remembered, since clients repeat them: no more than a megabyte.

@@ -21,7 +21,7 @@ class ActionList:
     actions: tuple[Action, ...]
 
     def __call__(self, exchange: Exchange) -> None:
-        """Run all of them, also when one has found what answers."""
+        """Run all of them, also after one has set the handler."""
         for action in self.actions:
             action(exchange)
 
@@ -44,7 +44,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """Runs the action of the first condition that holds: an `If` with as many as there are."""
+    """Runs the action of the first condition that holds: an `If` with many branches."""
 
     branches: tuple[tuple[Condition, Action], ...]
     otherwise: Action | None = None

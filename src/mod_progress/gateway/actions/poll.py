@@ -1,16 +1,19 @@
-"""Answers how far a transfer is: the show room's answer, sent through an exchange."""
+"""Answers what a question asks for: the show room's answer, sent through an exchange."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from functools import lru_cache
+from functools import lru_cache, partial
 
+from mod_progress.framing import BODILESS
+from mod_progress.gateway.actions.push import Push
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.show.answer import Answer, answer_inquiry
+from mod_progress.show.answer import Answer
+from mod_progress.show.answering import answer_inquiry
 from mod_progress.show.formats import Fields
-from mod_progress.show.question import Inquiry
+from mod_progress.show.question import Inquiry, Subscription
 
 
 @lru_cache
@@ -19,9 +22,22 @@ def field_lines(fields: Fields) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
 
 
-def send_answer(exchange: Exchange, answer: Answer) -> None:
-    """Respond with an answer of the show room."""
-    exchange.respond(answer.status, answer.body, field_lines(answer.fields))
+def send_answer(
+    exchange: Exchange, answer: Answer, done: Callable[[], object] | None = None
+) -> None:
+    """Respond with an answer of the show room.
+
+    A stream goes on after that. At its end ``done`` is called, or the exchange is concluded.
+    """
+    status, fields, body = answer
+    if not isinstance(body, bytes):
+        conclude = partial(exchange.owner.conclude, exchange)
+        Push(exchange, body, done or conclude).begin(status, field_lines(fields))
+    elif status in BODILESS:
+        exchange.start(status, field_lines(fields), None)
+        exchange.finish()
+    else:
+        exchange.respond(status, body, field_lines(fields))
 
 
 class Poll:
@@ -29,16 +45,23 @@ class Poll:
 
     __slots__ = ("inquiry",)
 
-    def __init__(self, inquiry: Inquiry) -> None:
+    def __init__(self, inquiry: Inquiry | Subscription) -> None:
         self.inquiry = inquiry
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer, at once unless the store is far away."""
-        answer = answer_inquiry(self.inquiry, exchange.tracker)
+        """Answer, at once unless the answer has to be waited for."""
+        answer = answer_inquiry(self.inquiry, exchange.tracker, exchange.client.state.ticker)
         if isinstance(answer, Future):
             return self._handle_later(exchange, answer)
         send_answer(exchange, answer)
         return None
 
     async def _handle_later(self, exchange: Exchange, answer: Future[Answer]) -> None:
-        send_answer(exchange, await asyncio.wrap_future(answer))
+        ended = asyncio.Event()
+        send_answer(exchange, await asyncio.wrap_future(answer), ended.set)
+        try:
+            if not exchange.finished:
+                await ended.wait()
+        finally:
+            if exchange.quick is not None:
+                exchange.quick.abandon()

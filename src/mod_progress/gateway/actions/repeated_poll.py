@@ -82,6 +82,8 @@ def repeated_poll(exchange: Exchange, request: bytes) -> RepeatedPoll | None:
     poll, head = exchange.handler, exchange.request
     if (
         isinstance(poll, Poll)
+        and isinstance(poll.inquiry, Inquiry)
+        and poll.inquiry.is_plain
         and exchange.finished
         and exchange.keep_alive
         and head.method == "GET"

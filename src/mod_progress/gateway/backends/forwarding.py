@@ -1,4 +1,4 @@
-"""What goes on to the next hop: fields either way, and what a backend is told of the client."""
+"""The fields that go on, in both directions, and those that tell a backend of the client."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HOP_BY_HOP = frozenset(
     b"connection http2-settings keep-alive proxy-connection te trailer transfer-encoding"
     b" upgrade".split()
 )
-#: Fields that `Connection` cannot name away: the message means something else without them.
+#: Fields that `Connection` cannot remove: without them the message has another meaning.
 PROTECTED = frozenset(b"content-length host via forwarded x-real-ip".split())
 
-#: By the minor version of HTTP/1 that a message came in (RFC 9110, section 7.6.3).
+#: The Via lines, by the minor version of the HTTP/1 message (RFC 9110, section 7.6.3).
 VIA = (b"Via: 1.0 mod_progress\r\n", b"Via: 1.1 mod_progress\r\n")
 
 #: Fields that the gateway always writes itself.
@@ -30,8 +30,8 @@ _CHAINED = frozenset({b"x-forwarded-for", b"forwarded"})
 def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Yield the fields that go on to the next hop, as names in lower case and lines.
 
-    RFC 9110, section 7.6.1: what is for this connection alone is dropped, and so is what
-    ``connection`` names, but never what a message means something else without.
+    RFC 9110, section 7.6.1: fields for this connection alone are dropped. Fields that
+    ``connection`` names are dropped too, but never one of `PROTECTED`.
     """
     for name, value in fields:
         key = name.lower()
@@ -42,7 +42,7 @@ def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[b
 
 def forwarded_head(request: RequestHead, client: Client, size: int | None = None) -> bytes:
     """Serialise the head for a backend; ``size`` is that of a body that was held back."""
-    if size is not None or request.query:  # hardly comes again: see `parse_request`
+    if size is not None or request.query:  # such a request hardly comes again
         return _serialise(request, client, size)
     if client.forwarded[0] is not request:  # equal heads share one object
         client.remember_forwarded(request, _serialise(request, client, None))
@@ -66,14 +66,14 @@ def _serialise(request: RequestHead, client: Client, size: int | None) -> bytes:
 
 
 def _authority(address: str, port: int) -> bytes:
-    """Return our address as a Host names one: that by which the client reached us."""
+    """Return the address by which the client reached us, in the syntax of Host."""
     if not address:
         return b"localhost"  # a Unix socket
     return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}").encode()
 
 
 def _forwarded_lines(client: Client, host: bytes) -> bytes:
-    """Tell a backend of the client."""
+    """Return the fields that tell a backend of the client."""
     return _forwarded_template(client.peer[0], client.scheme) % (host, host)
 
 
@@ -107,7 +107,7 @@ def _framing(request: RequestHead, size: int | None, tunnelled: frozenset[bytes]
 
 
 def _client_fields(request: RequestHead) -> bytes:
-    """Return a client's own fields; what it says of itself in a proxy's words is not believed."""
+    """Return a client's fields, without those in which only a trusted proxy is believed."""
     return b"".join(
         line
         for name, line in end_to_end(request.fields, request.connection)
@@ -129,7 +129,7 @@ def _tells_of_client(name: bytes) -> bool:
 
 
 def _front_proxy_fields(request: RequestHead, client: Client, host: bytes) -> bytes:
-    """Return the fields of a trusted front proxy, with what it does not tell, and our hop."""
+    """Return the fields of a trusted front proxy; ours are added where it sent none."""
     fields = b"".join(
         line
         for name, line in end_to_end(request.fields, request.connection)

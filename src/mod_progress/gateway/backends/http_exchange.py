@@ -62,8 +62,8 @@ async def receive_answer(
 def leave(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> None:
     """Keep the connection after a whole exchange, if its next bytes are the next response.
 
-    Where an answer announces a body that it may not have (to HEAD, a 204, a 304), a backend may
-    send it all the same, and later than we can know of.
+    An answer to HEAD, a 204 or a 304 may announce a body that it must not have. Some backends send
+    that body all the same, later, and it would look like the next response.
     """
     sized = response.chunked or response.content_length is not None
     announced = response.chunked or bool(response.content_length)
@@ -79,7 +79,7 @@ def _cause(
     sending: asyncio.Task[None] | None,
     error: Exception,
 ) -> Exception:
-    """Find what really went wrong: a request that broke off shows as a backend that does not."""
+    """Find the cause: where the request broke off, the backend only seems to be at fault."""
     if sending is not None and sending.done() and (cause := sending.exception()):
         assert isinstance(cause, Exception)
         error = cause
@@ -87,8 +87,8 @@ def _cause(
         return error
     if isinstance(error, Slow):
         return Refusal(504, f"{upstream} was too slow")
-    # Nobody can tell whether the backend acted on what it got: only what may be done twice, and
-    # of which nothing was lost, is asked again (RFC 9112, section 9.3.1).
+    # Nobody knows whether the backend acted on what it got. So only a request that may be repeated,
+    # and of whose body nothing was sent, is sent again (RFC 9112, section 9.3.1).
     if upstream.reused and not upstream.answered and _repeatable(exchange.request):
         return Stale()
     return Refusal(502, f"{upstream}: {error}")
@@ -104,7 +104,7 @@ def _repeatable(request: RequestHead) -> bool:
 def send_request(
     exchange: Exchange, upstream: HttpConnection, whole: Body | None = None
 ) -> asyncio.Task[None] | None:
-    """Send the head with what is here of the body; a task sends the rest, if there is more."""
+    """Send the head and what has come of the body; a task sends the rest, if there is more."""
     body = exchange.body if whole is None else whole
     chunked = exchange.request.chunked and whole is None
     size = None if whole is None else whole.remaining
@@ -118,13 +118,13 @@ def send_request(
         return None
     upstream.expect_bytes_within(0)  # it need not answer before it has the request
     sending = upstream.loop.create_task(_send_rest(body, upstream, chunked))
-    # Its error may come too late for anybody to ask for it.
+    # Read the error: it may come when nobody asks for it any more, and asyncio would complain.
     sending.add_done_callback(lambda task: task.cancelled() or task.exception())
     return sending
 
 
 async def _send_rest(body: Body, upstream: HttpConnection, chunked: bool) -> None:
-    """Relay the rest of the request's body; where the client fails, the backend hears of it."""
+    """Relay the rest of the request's body. Where the client fails, the backend is reset."""
     try:
         await relay(body, upstream, chunked=chunked)
         if chunked:
@@ -132,7 +132,7 @@ async def _send_rest(body: Body, upstream: HttpConnection, chunked: bool) -> Non
         upstream.expect_answer()
     except Cut as cut:
         if cut.stream is upstream and not isinstance(cut, Slow):
-            return  # it may have answered before it went: who waits for the answer will know
+            return  # it may have answered before it went: `receive_answer` finds out
         upstream.abort()
         raise
     except Refusal:
@@ -157,7 +157,7 @@ async def _final_response(exchange: Exchange, upstream: HttpConnection) -> Respo
 
 
 def _end_to_end_lines(response: ResponseHead) -> list[bytes]:
-    """Return the fields that go on to the client, but for the length, which we write."""
+    """Return the fields that go on to the client. The gateway writes the length itself."""
     return [
         line
         for name, line in end_to_end(response.fields, response.connection)

@@ -78,6 +78,9 @@ class Shortcut:
         self._detach()
         self._upstream.abort()
 
+    def client_ended(self) -> None:
+        """Go on: the client may still read."""
+
     def _detach(self) -> None:
         self._exchange.quick = None
         self._upstream.take_back()

@@ -1,4 +1,4 @@
-"""A request's body held back until it is whole, for a backend that a slow client would tie up."""
+"""Holds a request back until its body is whole. A slow client then keeps no backend busy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMORY = 1024 * 1024
 
 
 class MemoryBody(Body):
-    """A body that is here already; it has no stream, as it never waits."""
+    """A body that is here already. It never waits, so it has no stream."""
 
     __slots__ = ("_data",)
 

@@ -14,10 +14,10 @@ _EXTENSION = rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb"|"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:" + _EXTENSION + rb")*)").fullmatch
 _TRAILER_LINE = re.compile(TOKEN + rb":[\t\x20-\x7e\x80-\xff]*").fullmatch
 
-#: Bytes of all chunk extensions of a body, and of all its trailers: neither is of use to us.
+#: The most bytes of all chunk extensions of a body, and of all its trailers. Both are dropped.
 _MOST_EXTENSIONS = 16 * 1024
 _MOST_TRAILERS = 16 * 1024
-#: A size line: 16 digits and its extensions.
+#: The most bytes of a size line: 16 digits and the extensions.
 _LONGEST_LINE = 4 * 1024
 #: Steps of the decoder in one `ChunkedDecoder.feed`, three for each chunk: at most 2 ms, so that a
 #: body in tiny chunks keeps nobody else waiting.
@@ -54,14 +54,14 @@ class ChunkedDecoder:
         self.rest = b""
         #: Whether `feed` has left something for its next call, which needs no new bytes for it.
         self.more = False
-        # What is being decoded, and how far it is: one walk, however many chunks there are.
+        # The bytes that are being decoded, and the position that the decoder has reached.
         self._data = b""
         self._at = 0
         self._left = 0
         self._extensions = 0
         self._trailers = 0
         self._step = self._size
-        # Broken framing stays broken: nothing after it can be told apart.
+        # Once the framing is broken, nothing that follows can be understood.
         self._refusal: Refusal | None = None
 
     def feed(self, data: bytes) -> bytes:

@@ -12,7 +12,7 @@ _TAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class Validators(NamedTuple):
-    """What tells one state of a file from another."""
+    """The validators of a file (RFC 9110, section 8.8): they change when the file does."""
 
     #: A strong entity tag, with its quotes.
     etag: bytes
@@ -63,7 +63,7 @@ def parse_date(value: bytes) -> int | None:
 
 
 def _values(request: RequestHead, name: bytes) -> bytes:
-    """Return all that a list field has, over however many lines."""
+    """Return the values of a list field, joined, which may stand on several lines."""
     return b",".join(value for key, value in request.fields if key.lower() == name)
 
 

@@ -34,18 +34,18 @@ FIELDS = rb"((?:" + TOKEN + rb":" + VALUE + rb"\r\n)*+)\r\n"
 
 _FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
-#: What no head may contain, found before the head is complete: a line end that is not CRLF, or
-#: another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
+#: Finds what no head may contain, also before the head is complete: a line end that is not CRLF,
+#: or another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])").search
 
 #: 18 digits hold every size below an exabyte and never overflow 64 bits.
 _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 
-#: Parsed heads that are kept: a client that polls sends the same bytes each time, and a backend
-#: answers many requests of a second in the same.
+#: How many parsed heads are remembered. A client that polls sends the same bytes each time, and
+#: many answers of a backend in one second have the same head.
 REMEMBERED = 512
 
-#: Bytes of the longest head that is remembered: 512 of them stay below 2 MB with what they hold.
+#: Bytes of the longest head that is remembered. 512 of them take less than 2 MB.
 LONGEST_REMEMBERED = 1024
 
 
@@ -105,5 +105,5 @@ def response_head(status: int, lines: Iterable[bytes]) -> bytes:
 
 
 def reason_phrase(status: int) -> bytes:
-    """Return the words for a status; empty where there are none."""
+    """Return the reason phrase of a status; empty where there is none."""
     return _PHRASES.get(status, b"")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: Ranges of one request that are answered as ranges. A player or a download manager asks for few;
-#: many are a way to make a server work (RFC 9110, section 17.15).
+#: The most ranges of one request that are answered as ranges. Players and download managers ask
+#: for few; many are a way to keep a server busy (RFC 9110, section 17.15).
 MOST_RANGES = 32
 
 # 20 digits hold 2**64: clients that mean "to the end" write such numbers.
@@ -14,7 +14,7 @@ _SPEC = re.compile(rb"[ \t]*([0-9]{0,20})-([0-9]{0,20})[ \t]*").fullmatch
 
 
 class Range(NamedTuple):
-    """A stretch of a file."""
+    """A part of a file."""
 
     start: int
     length: int
@@ -49,14 +49,14 @@ def parse_ranges(value: bytes, size: int) -> list[Range] | None:
 
 
 def _sensible(first: bytes, last: bytes) -> bool:
-    """Whether the numbers make a range: not both are missing, and the first is not the larger."""
+    """Whether the numbers make a range: one of them is there, and the first is not larger."""
     if first and last:
         return int(first) <= int(last)
     return bool(first or last)
 
 
 def _satisfy(first: bytes, last: bytes, size: int) -> Range:
-    """Cut a range to the file; nothing is left of one behind its end."""
+    """Cut a range to the size of the file. A range behind the end becomes empty."""
     if not first:
         length = min(int(last), size)
         return Range(size - length, length)

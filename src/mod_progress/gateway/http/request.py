@@ -40,7 +40,7 @@ _REQUEST = re.compile(_REQUEST_LINE + FIELDS).fullmatch
 
 _FIRST_LINE = re.compile(_REQUEST_LINE).match
 
-#: What may become a request line: its method, whole or in part.
+#: Matches what may still become a request line: a method, or the beginning of one.
 _FIRST_WORD = re.compile(_METHOD + rb"|[" + TCHAR + rb"]{0,32}+\Z|\r\Z").match
 
 _CODING = re.compile(TOKEN).fullmatch
@@ -50,10 +50,10 @@ _BESIDE_TARGET = 32 + len(b"  HTTP/1.1\r\n")
 
 
 class RequestFields:
-    """What the fields of a request say, whatever it is for; nobody changes it.
+    """What the fields of a request mean. It is never changed.
 
-    Apart from the request line, since the requests of one client differ in little else: so this is
-    what is remembered of those that do differ.
+    It is apart from the request line, as the requests of one client differ in little else. So the
+    fields are remembered although the whole heads differ.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class RequestFields:
         self.named = first_by_name(fields)
         self.connection = list_tokens(self._all(b"connection"))
         self.host = self._host()
-        #: The fields as they go on to an upstream, once that was worked out.
+        #: The fields as they go on to a backend; None until a request needs them.
         self.forwarded: bytes | None = None
         self.chunked = self._chunked()
         #: Bytes of the body; None where there is no such field.
@@ -133,9 +133,10 @@ class RequestFields:
         return self.minor >= 1  # RFC 9110, section 10.1.1: ignored in HTTP/1.0
 
     def _upgrade(self) -> list[bytes]:
-        """RFC 9110, section 7.8: may always be ignored, and must be in HTTP/1.0.
+        """Return the protocols of Upgrade, which is ignored in HTTP/1.0 (RFC 9110, section 7.8).
 
-        With a body it is, as what follows the body is then ours to tell from the other protocol.
+        It is also ignored with a body. Else the gateway would have to find out where the body ends
+        and the other protocol begins.
         """
         body = self.chunked or self.content_length
         if not self.minor or body or b"upgrade" not in self.connection:
@@ -144,7 +145,7 @@ class RequestFields:
 
 
 class RequestHead:
-    """A request's head; nobody changes it, as equal requests share one."""
+    """A request's head. It is never changed, as equal requests share one."""
 
     __slots__ = (
         "chunked",
@@ -183,7 +184,7 @@ class RequestHead:
             raise Refusal(400, "a NUL in the path")
 
     def _authority(self, target: bytes) -> tuple[bytes, bytes]:
-        """Reduce an absolute target to its path; its host is the one that counts then.
+        """Return the target as a path, and the host. The host of an absolute target counts.
 
         RFC 9112, section 3.2.2.
         """
@@ -211,7 +212,7 @@ class RequestHead:
 
 def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
     """Parse a request's head, its closing empty line included; raises `Refusal`."""
-    # One with a query hardly comes again, and would take the place of one that does.
+    # A request with a query hardly comes again. It would take the place of one that does.
     if len(head) <= LONGEST_REMEMBERED and head.find(b"?", 0, head.find(b"\r")) < 0:
         return _remembered_request(head, limits)
     return _parse_request(head, limits)
@@ -239,9 +240,9 @@ _remembered_request = lru_cache(REMEMBERED)(_parse_request)
 
 
 def check_incomplete(head: bytes, start: int, limits: HeadLimits) -> None:
-    """Refuse early what cannot become a request's head, however it goes on; raises `Refusal`.
+    """Check the beginning of a head; raises `Refusal` where it cannot become a valid one.
 
-    What is before ``start`` was looked at before.
+    The bytes before ``start`` were checked before.
     """
     if FORBIDDEN(head, start) or not _FIRST_WORD(head):
         raise _why_refused(head)
@@ -264,7 +265,7 @@ def _check_line(target: bytes, major: bytes, limits: HeadLimits) -> None:
 
 
 def _why_refused(head: bytes) -> Refusal:
-    """Find the words for a head that the grammar does not match."""
+    """Find the reason why the grammar does not match a head."""
     if FORBIDDEN(head):
         return Refusal(400, "a control character, or a line end that is not CRLF")
     if b"\r\n " in head or b"\r\n\t" in head:

@@ -45,7 +45,7 @@ class ResponseHead:
         self.status = status
         self.minor = minor
         self.fields = fields
-        #: The fields as they go on to a client, once that was worked out.
+        #: The fields as they go on to a client; None until an exchange needs them.
         self.forwarded: bytes | None = None
         self.named = first_by_name(fields)
         self.connection = list_tokens(
@@ -84,7 +84,7 @@ _remembered_response = lru_cache(REMEMBERED)(_parse_response)
 
 
 def check_incomplete_response(head: bytes, start: int, limits: HeadLimits) -> None:
-    """Refuse early what cannot become a response's head; raises `Refusal` (502)."""
+    """Check the beginning of a head; raises `Refusal` (502) where it cannot become a valid one."""
     if FORBIDDEN(head, start) or head[:7] != b"HTTP/1."[: len(head)]:
         raise Refusal(502, "the upstream's answer is not HTTP/1.1")
     if len(head) > limits.size:

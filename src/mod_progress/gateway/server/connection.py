@@ -129,6 +129,8 @@ class Connection(Client):
         """Close where nothing is left to answer; else answer it first (RFC 9112, section 9.6)."""
         half_open = super().eof_received()
         self.acknowledge()
+        if self._exchange is not None and self._exchange.quick is not None:
+            self._exchange.quick.client_ended()
         self._close_if_ended()
         return half_open
 

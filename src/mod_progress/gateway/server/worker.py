@@ -156,6 +156,7 @@ class Worker:
         self._stop_listening()
         for listening, _ in self._sockets:
             listening.close()
+        self._try("those who watch transfers could not be ended", self.state.ticker.end)
         for connection in tuple(self._connections):
             self._try("a connection could not be wound down", connection.wind_down, idle_too)
         if not self._connections:

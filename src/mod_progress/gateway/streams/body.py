@@ -1,4 +1,4 @@
-"""A message body as it arrives: its framing taken off, its bytes counted.
+"""A message body as it arrives, without its framing, and counted.
 
 The three framings of RFC 9112, section 6.3, have one interface. Whoever reads a body to its end
 knows that it is whole. A body that was cut raises `Cut`.
@@ -21,18 +21,18 @@ from mod_progress.gateway.streams.stream import Stream
 #: Called with the number of bytes that arrived.
 Count = Callable[[int], None]
 
-#: Bytes that one read hands on at most.
+#: The most bytes that one read returns.
 _PIECE = 256 * 1024
 
 
 class Body:
-    """A body of a known length; the others derive from it."""
+    """A body of a known length. The other kinds derive from it."""
 
     __slots__ = ("count", "remaining", "stream")
 
     def __init__(self, stream: Stream, length: int, count: Count | None = None) -> None:
         self.stream = stream
-        #: Bytes that have not been taken yet; with no length, 1 until the end was seen.
+        #: Bytes that have not been taken yet; 1 until the end, where the length is not known.
         self.remaining = length
         self.count = count
 

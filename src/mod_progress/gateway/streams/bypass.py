@@ -1,4 +1,4 @@
-"""The ways of a body past Python: splice(2) and sendfile(2), by the loop's readiness callbacks."""
+"""Bodies that move in the kernel, by splice(2) and sendfile(2); Python only counts them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HAVE_SENDFILE = HAVE_EPOLL and hasattr(os, "sendfile")
 #: 1 MiB, or of 256 KiB, or with a pipe that holds no more than a piece.
 _PIECE = 512 * 1024
 
-#: Bytes moved before the loop gets its turn, so that a fast transfer does not starve a show.
+#: Bytes that are moved before other clients have their turn.
 _TURN = 4 * 1024 * 1024
 
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
@@ -30,7 +30,7 @@ _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
 class _Side:
-    """A socket at one end of a bypass, watched beside the transport that owns it."""
+    """A socket at one end of a bypass, used beside the transport that owns it."""
 
     __slots__ = ("descriptor", "stream")
 
@@ -64,11 +64,11 @@ class _Side:
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Call nobody any more."""
+        """Call ``ready`` no longer."""
         raise NotImplementedError
 
     def postpone(self) -> None:
-        """Give the peer its time from now on."""
+        """Let the peer's time begin anew."""
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ class _Sink(_Side):
 
 
 class BodyBypass:
-    """A body on its way past Python: system calls are tried first; where they would block, wait."""
+    """Moves a body. A system call is tried first; where it would block, the bypass waits."""
 
     __slots__ = ("_body", "_done", "_sides", "_waiting")
 
@@ -141,7 +141,7 @@ class BodyBypass:
             self._leave()
 
     async def _prepare(self) -> None:
-        """Hand on what Python holds already."""
+        """Hand on the bytes that Python has read already."""
         raise NotImplementedError
 
     def _leave(self) -> None:
@@ -153,7 +153,7 @@ class BodyBypass:
         raise NotImplementedError
 
     def _next(self) -> _Side | None:
-        """Return the side that has to be ready now; None for a file, which always is."""
+        """Return the side that has to be ready now; None for a file, which is always ready."""
         raise NotImplementedError
 
     def _pump(self) -> None:
@@ -199,7 +199,7 @@ class BodyBypass:
         self._finish(Cut(stream, "the connection is gone"))
 
     def reset(self, stream: Stream) -> None:
-        """Give up where the source was reset and what is left in its socket is not the whole."""
+        """Give up if the source was reset before the whole body was in its socket."""
         if stream.unread < self._body.remaining:
             self._finish(Cut(stream, "the connection was reset in the middle of a body"))
 
@@ -213,7 +213,7 @@ class BodyBypass:
 
 
 class _FromSocket(BodyBypass):
-    """A body that leaves its socket through a pipe."""
+    """Moves a body out of its socket through a pipe."""
 
     __slots__ = ("_inside", "_pipe", "_source")
 
@@ -269,7 +269,7 @@ class _FromSocket(BodyBypass):
             body.count(size)
 
     def _wait_for(self, side: _Side | None) -> None:
-        """Go on when ``side`` is ready; the pipe goes back if nothing is inside, or at the end."""
+        """Go on when ``side`` is ready. An empty pipe is given back, and any pipe at the end."""
         super()._wait_for(side)
         if self._pipe is not None and (side is None or not self._inside):
             pipes.give_back(self._pipe, empty=not self._inside)
@@ -299,7 +299,7 @@ class Splice(_FromSocket):
         return self._sink if self._inside else self._source
 
     def _drain(self, pipe: int) -> int:
-        # After a whole piece more follows at once, and need not go in a segment of its own.
+        # More follows a whole piece at once, so the last bytes of the piece may share a segment.
         flags = _FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else _FLAGS
         size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
         self._sink.stream.hand_over(size)
@@ -313,7 +313,7 @@ class SpliceToFile(_FromSocket):
 
     __slots__ = ("_file",)
 
-    # Shorter, as writing into a file copies, and may wait for the disk.
+    # A shorter turn: writing into a file copies, and may wait for the disk.
     _turn = 256 * 1024
 
     def __init__(self, body: Body, file: FileIO) -> None:
@@ -327,7 +327,7 @@ class SpliceToFile(_FromSocket):
         return None if self._inside else self._source
 
     def _drain(self, pipe: int) -> int:
-        """Empty the pipe: a file is always ready."""
+        """Empty the pipe. A file is always ready."""
         moved = 0
         try:
             while moved < self._inside:

@@ -1,8 +1,8 @@
-"""Moving a body from here to there, and counting it.
+"""Moves a body from one stream to another, or to a file, and counts it.
 
-A large body of a known length never enters Python: on Linux its bytes go from socket to pipe to
-socket or file with splice(2), from a file to a socket with sendfile(2), the loop only counting.
-Chunked bodies, TLS and other systems take the copying path: the same interface, the same counters.
+On Linux, a large body of a known length never enters Python: splice(2) moves its bytes from socket
+to pipe to socket or file, and sendfile(2) from a file to a socket. Chunked bodies, bodies under TLS
+and those on other systems are copied. The interface and the counters are the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mod_progress.gateway.streams.disk import write
 from mod_progress.gateway.streams.pipes import NoPipe
 from mod_progress.gateway.streams.stream import Stream
 
-#: Bytes from which a body bypasses Python: below it, setting up costs more than copying.
+#: The least bytes of a body that bypasses Python. A smaller body is copied in less time.
 SPLICE_FROM = 64 * 1024
 
 
@@ -68,7 +68,7 @@ async def save(body: Body, file: FileIO) -> None:
 
 
 def _bypass(body: Body, sink: Stream, sent: Count | None) -> BodyBypass | None:
-    """Return the body's way past Python, if there is one and the body is large enough for it."""
+    """Return what moves the body in the kernel; None where it has to be copied."""
     if body.remaining < SPLICE_FROM or sink.encrypted:
         return None
     if HAVE_SENDFILE and isinstance(body, FileBody):

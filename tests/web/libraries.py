@@ -1,0 +1,39 @@
+"""Libraries for browsers from npm, each in the version that `npm-packages.txt` names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = (Path(__file__).with_name("npm-packages.txt")).read_text().split()
+
+
+class Library(NamedTuple):
+    """A file of a package, and the kind of script that it is."""
+
+    package: str
+    file: str
+    module: bool
+
+    def find(self, folder: Path) -> bytes:
+        """Return the file, out of the packages that `fetch_packages` put into the folder."""
+        assert self.package in PACKAGES
+        return (folder / self.package / "package" / self.file).read_bytes()
+
+
+HTMX_2 = Library("htmx.org@2.0.11", "dist/htmx.js", module=False)
+HTMX_4 = Library("htmx.org@4.0.1", "dist/htmx.js", module=False)
+TURBO = Library("@hotwired/turbo@8.0.23", "dist/turbo.es2017-esm.js", module=True)
+
+
+def fetch_packages(folder: Path) -> Path:
+    """Download and unpack all packages into a folder; return the folder."""
+    command = ["npm", "pack", "--json", "--pack-destination", str(folder), *PACKAGES]
+    packed = subprocess.run(command, check=True, capture_output=True, text=True)
+    for package in json.loads(packed.stdout):
+        with tarfile.open(folder / package["filename"]) as archive:
+            archive.extractall(folder / package["id"], filter="data")
+    return folder
