@@ -31,6 +31,7 @@ FLOORS: list[dict[str, list[str]]] = [
         ]
     },
     {"fork": ["fork.py"]},
+    {"shutdown": ["shutdown.py"]},
     {"stores": ["stores/*.py"]},
     {"publisher": ["publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},

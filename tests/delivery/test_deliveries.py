@@ -187,6 +187,7 @@ def test_a_client_that_leaves_with_everything_has_it_though_the_server_never_ret
     wait_until(lambda: transfer.state is State.DONE)
 
 
+@pytest.mark.usefixtures("_no_patience")
 def test_a_client_that_is_reset_without_everything_has_not_everything(
     connection: Connection, table: LookupTable
 ) -> None:
@@ -196,6 +197,27 @@ def test_a_client_that_is_reset_without_everything_has_not_everything(
     wait_until(lambda: table.lookup("id").sent > 0)
     connection.reset()
     wait_until(lambda: transfer.state is State.ERROR)
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_server_that_lets_go_late_tells_how_far_the_connection_got(
+    connection: Connection, table: LookupTable, read: bool
+) -> None:
+    """Nobody asked while the client had something and the connection was there."""
+    transfer, delivery = follow(table, connection.own, connection.peer, size=1000)
+    delivery.passes(1000)
+    if read:
+        connection.server.send(bytes(1000))
+        connection.drain(1000)
+    else:
+        connection.fill()
+    connection.reset()
+    wait_until(lambda: delivery.has_carried() is False)
+    delivery.handed_over()
+    another_one_dies(table)
+    assert transfer.state is State.RUNNING
+    connection.server.close()
+    wait_until(lambda: transfer.state is (State.DONE if read else State.ERROR))
 
 
 def test_a_response_is_whole_with_its_content_length_though_the_app_goes_on(

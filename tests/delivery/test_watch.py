@@ -241,6 +241,18 @@ def test_a_system_that_tells_no_deaths(
     wait_until(lambda: transfer.state is State.DONE)
 
 
+def test_without_deaths_a_response_that_the_server_has_is_taken_as_delivered(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "Deaths", raise_os_error)
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    fill(connection, transfer)
+    connection.reset()
+    wait_until(lambda: delivery.has_carried() is False)
+    delivery.handed_over()
+    wait_until(lambda: transfer.state is State.DONE)
+
+
 def raise_os_error(*_: object) -> Any:
     raise OSError("there is no such thing here")
 

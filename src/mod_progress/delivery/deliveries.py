@@ -26,7 +26,8 @@ GRACE = 1.0
 
 #: Seconds for which the queue of a connection stays empty until a response that the server has is
 #: taken as delivered although the connection carried less than was counted. That is so where
-#: another middleware compresses what was counted here.
+#: another middleware compresses what was counted here. It is also the longest wait for the message
+#: that tells how far a connection got, which comes when the server lets go of it.
 IDLE = 10.0
 
 #: Seconds without a change after which a client that has closed its side is taken as gone: its own
@@ -170,18 +171,26 @@ class Delivery:
         if self._ended and now - self._since > IDLE:
             self._complete()
 
-    def follow_gone(self, progress: Progress | None, over: bool) -> None:
-        """The connection is gone. ``progress`` is how far it got, None where nobody knows.
+    def follow_gone(self, progress: Progress | None, gone_for: float, told: bool) -> None:
+        """The connection has been gone for some seconds.
 
-        ``over`` tells that it has been gone for longer than `GRACE`.
+        ``progress`` is how far it got, None while no message has told that; ``told`` is whether one
+        can be expected, when the server lets go of the connection.
         """
         if progress is not None and (not self._began or self._lacks(progress)):
             self.cut()
-        elif over or (progress is not None and self._ended):
-            if self._ended or (self.is_whole() and not self._lacked(progress)):
-                self._complete()
-            else:
-                self.cut()
+        elif progress is not None and self._ended:
+            self._complete()
+        elif gone_for <= GRACE:
+            return
+        elif not self.is_whole():
+            self.cut()
+        elif progress is not None or self._reached >= self._transfer.written:
+            self._complete()
+        elif self._ended and not told:
+            self._complete()  # nobody will ever know
+        elif gone_for > IDLE:
+            self.cut()
 
     def unfollow(self) -> None:
         """Nothing can be learned of the connection: the count handed to the server stands."""
@@ -189,10 +198,6 @@ class Delivery:
         self._transfer.unacknowledged = None
         if self._ended:
             self._transfer.delivered()
-
-    def _lacked(self, progress: Progress | None) -> bool:
-        """Whether the client lacked something the last time that the connection was seen."""
-        return progress is None and self._reached < self._transfer.written
 
     def _lacks(self, progress: Progress) -> bool:
         """Whether the client lacks something that was sent, on a connection that is gone."""
@@ -298,10 +303,11 @@ class FollowedConnection:
         if self.gone_since is None:
             self.gone_since = now
 
-    def check(self, now: float) -> bool:
+    def check(self, now: float, told: bool) -> bool:
         """Tell the deliveries how far it is, where that may matter.
 
-        Returns whether one of them waits for an acknowledgement.
+        ``told`` is whether the system tells the ends of connections. Returns whether a delivery
+        waits for an acknowledgement.
         """
         deliveries = tuple(self.deliveries)
         if not deliveries:
@@ -317,15 +323,15 @@ class FollowedConnection:
             return False
         for delivery in deliveries:
             try:
-                self._tell(delivery, progress, now)
+                self._tell(delivery, progress, now, told)
             except Exception as error:
                 self._faults.report(_DROPPED, error)
                 delivery.unfollow()
         return waits
 
-    def _tell(self, delivery: Delivery, progress: Progress | None, now: float) -> None:
+    def _tell(self, delivery: Delivery, progress: Progress | None, now: float, told: bool) -> None:
         if self.gone_since is not None:
-            delivery.follow_gone(progress, over=now - self.gone_since > GRACE)
+            delivery.follow_gone(progress, now - self.gone_since, told)
         elif progress is None:
             delivery.follow_unseen(now)
         else:

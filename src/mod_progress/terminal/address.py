@@ -42,7 +42,7 @@ def parse_url(text: str) -> httpx.URL:
 
 def check(identifier: str) -> str:
     """Return an id as it is. Raises `AddressError` where it is not valid."""
-    if check_identifier(identifier.encode(errors="replace")) is None:
+    if check_identifier(identifier.encode(errors="surrogatepass")) is None:
         raise AddressError(f"{identifier!r} is no id: an id is {RULE}")
     return identifier
 

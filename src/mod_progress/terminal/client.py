@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import httpx
 
@@ -21,6 +21,9 @@ _DEFAULTS = {
 
 #: A field's name, the sign behind it, and the value (RFC 9110, section 5).
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)([:;])[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+
+
+Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
 
 class HeaderError(ValueError):
@@ -74,9 +77,15 @@ def add_fields(headers: httpx.Headers, fields: Sequence[Field]) -> httpx.Headers
     return httpx.Headers([*kept, *added])
 
 
-def client_options(fields: Sequence[Field]) -> dict[str, Any]:
-    """Return what a client is made with, `httpx.Client` as well as `httpx.AsyncClient`."""
-    return {"verify": _trust(), "headers": add_fields(httpx.Headers(_DEFAULTS), fields)}
+def open_client(kind: type[Client], fields: Sequence[Field], timeout: httpx.Timeout) -> Client:
+    """Return a client whose requests carry the fields of a person."""
+    headers = add_fields(httpx.Headers(_DEFAULTS), fields)
+    client = kind(verify=_trust(), headers=headers, timeout=timeout)
+    for field in fields:
+        if field.value is None:
+            # The client has defaults of its own.
+            client.headers.pop(field.name, None)
+    return client
 
 
 def _trust() -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from mod_progress.identifier import OWNER_PREFIX, shared_form
 from mod_progress.terminal.address import below, displayed
 from mod_progress.terminal.body import STDIN, Body, File, disposition, form
 from mod_progress.terminal.channel import Channel
-from mod_progress.terminal.client import Field, client_options
+from mod_progress.terminal.client import Field, open_client
 from mod_progress.terminal.display import Display, Row
 from mod_progress.terminal.show import PATIENCE, Show, ShowError
 from mod_progress.terminal.upload import Outcome, Request, Upload
@@ -169,7 +169,7 @@ class Sending:
 async def send(plan: Plan, display: Display) -> int:
     """Send all files; return the exit code."""
     code = SENT
-    async with httpx.AsyncClient(**client_options(plan.fields), timeout=PATIENCE) as client:
+    async with open_client(httpx.AsyncClient, plan.fields, PATIENCE) as client:
         show = Show(client, plan.show)
         for request in plan.requests():
             code = max(code, await _send(request, show, display))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import httpx
 
 from mod_progress.terminal.address import ask_for, displayed
-from mod_progress.terminal.events import EventError, EventParser
+from mod_progress.terminal.events import Event, EventError, EventParser
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.terminal.report import ReportError, parse_report
 from mod_progress.transfer import Snapshot
 
 #: Seconds to wait for an answer.
-PATIENCE = 10.0
+SECONDS = 10.0
+PATIENCE = httpx.Timeout(SECONDS)
+
+#: A stream is silent where nothing moves.
+_STREAM_PATIENCE = httpx.Timeout(SECONDS, read=None)
 
 #: Bytes of an answer that are read at most. Progress takes a hundred.
 _MOST = 1 << 16
@@ -45,20 +50,25 @@ class Show:
     async def poll(self, identifier: str) -> Snapshot:
         """Ask how far a transfer is. Raises `ShowError`."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                response, body = await self._get(ask_for(self._url, [identifier], "json"))
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            async with asyncio.timeout(SECONDS):
+                response, report = await self._ask(ask_for(self._url, [identifier], "json"))
+        except (httpx.HTTPError, EventError, TimeoutError) as error:
             raise ShowError(f"{self}: {describe(error)}") from error
         try:
             if response.status_code != httpx.codes.OK:
                 raise ReportError
-            return parse_report(body)[1]
+            return parse_report(report)[1]
         except ReportError:
             said = f"{self}: the answer is {status_line(response)}, no progress"
             raise ShowError(said) from None
 
-    async def _get(self, url: httpx.URL) -> tuple[httpx.Response, bytes]:
+    async def _ask(self, url: httpx.URL) -> tuple[httpx.Response, str | bytes]:
+        """Return a response and its body, or the first event where it is a stream all the same."""
         async with self._client.stream("GET", url) as response:
+            if _is_stream(response):
+                async with aclosing(_read_events(response)) as pieces:
+                    async for event in (event async for events in pieces for event in events):
+                        return response, event.data
             body = b""
             async for data in response.aiter_bytes():
                 body += data
@@ -75,30 +85,39 @@ class Show:
         """
         url = ask_for(self._url, identifiers, "events")
         headers = {"Accept": _EVENT_STREAM, "Last-Event-ID": self._last}
-        timeout = httpx.Timeout(PATIENCE, read=None)
         try:
             async with self._client.stream(
-                "GET", url, headers=headers, timeout=timeout
+                "GET", url, headers=headers, timeout=_STREAM_PATIENCE
             ) as response:
-                kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                if response.status_code != httpx.codes.OK or kind != _EVENT_STREAM:
+                if not _is_stream(response):
                     raise NoStreamError(status_line(response))
-                yield []
-                parser = EventParser()
-                async for data in response.aiter_bytes():
-                    yield self._take(parser, data, identifiers)
+                async with aclosing(_read_events(response)) as pieces:
+                    async for events in pieces:
+                        yield self._take(events, identifiers)
         except (EventError, ReportError) as error:
             raise NoStreamError(str(error)) from error
         except httpx.HTTPError as error:
             raise ShowError(f"{self}: {describe(error)}") from error
 
     def _take(
-        self, parser: EventParser, data: bytes, identifiers: Sequence[str]
+        self, events: Sequence[Event], identifiers: Sequence[str]
     ) -> list[tuple[str, Snapshot]]:
         told = []
-        for event in parser.feed(data):
+        for event in events:
             self._last = event.last
             if event.name == "message":
                 named, snapshot = parse_report(event.data)
                 told.append((identifiers[0] if named is None else named, snapshot))
         return told
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return response.status_code == httpx.codes.OK and kind == _EVENT_STREAM
+
+
+async def _read_events(response: httpx.Response) -> AsyncGenerator[list[Event], None]:
+    """Yield the events that each piece of a stream completes. Raises `EventError`."""
+    parser = EventParser()
+    async for data in response.aiter_bytes():
+        yield parser.feed(data)

@@ -20,7 +20,7 @@ import httpx
 from mod_progress.identifier import PARAMETER
 from mod_progress.terminal import words
 from mod_progress.terminal.body import Body, FileError
-from mod_progress.terminal.client import Field, add_fields, client_options
+from mod_progress.terminal.client import Field, add_fields, open_client
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.transfer import FIRST_ERROR_STATUS, Snapshot, State
 
@@ -143,7 +143,7 @@ class Upload:
         request = self._request
         timeout = httpx.Timeout(None, connect=_CONNECT)
         with (
-            httpx.Client(**client_options(request.fields), timeout=timeout) as client,
+            open_client(httpx.Client, request.fields, timeout) as client,
             client.stream(
                 request.method,
                 request.url,

@@ -11,7 +11,7 @@ import httpx
 
 from mod_progress.identifier import shared_form, shorten
 from mod_progress.terminal.channel import Channel
-from mod_progress.terminal.client import Field, client_options
+from mod_progress.terminal.client import Field, open_client
 from mod_progress.terminal.display import Display, Row
 from mod_progress.terminal.meter import Phase
 from mod_progress.terminal.show import PATIENCE, Show, ShowError
@@ -86,7 +86,7 @@ async def watch(
 
     Ids that are not there yet, and servers that are gone, are waited for: for ``wait`` seconds.
     """
-    async with httpx.AsyncClient(**client_options(fields), timeout=PATIENCE) as client:
+    async with open_client(httpx.AsyncClient, fields, PATIENCE) as client:
         watches = [
             Watch(display, Show(client, url), [Row(shorten(each), each) for each in identifiers])
             for url, identifiers in targets.items()
