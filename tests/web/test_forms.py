@@ -1,4 +1,4 @@
-"""`<form data-progress>` and `<a data-progress>`: bars for what the browser itself sends and saves."""
+"""`<form data-progress>` and `<a data-progress>`: bars for what the browser sends and saves."""
 
 from __future__ import annotations
 
