@@ -1,7 +1,7 @@
 """How fast the stores are, what it costs to publish, and what a show costs that asks a store.
 
-Each rate is the best of three runs, of all processes together. Beside it is the least processor time
-of an operation, which changes little on a busy machine. Updates come in batches of 1,000:
+Each rate is the best of three runs, of all processes together. Beside it is the least processor
+time of an operation, which changes little on a busy machine. Updates come in batches of 1,000:
 "together" of ids that lie side by side, "apart" of ids that lie anywhere. look_up_many looks up
 1,000 ids by one call.
 """
