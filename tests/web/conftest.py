@@ -158,7 +158,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
-    """Run Playwright no longer than needed: its event loop keeps other tests from running theirs."""
+    """Run Playwright no longer than needed: beside its event loop no other can run."""
     with sync_playwright() as running:
         yield running
 
