@@ -1,8 +1,9 @@
-"""How long a loop rests that polls for what it waits for. No I/O."""
+"""How long a loop rests between two looks at what it waits for. No I/O."""
 
 from __future__ import annotations
 
-#: Seconds of rest for each second that was spent in vain: polling takes at most 5% of a core.
+#: Seconds of rest for each second that was spent in vain: so polling uses at most 5% of a core,
+#: however much is waited for.
 REST = 20
 
 

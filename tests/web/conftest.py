@@ -156,18 +156,19 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fetch_packages(tmp_path_factory.mktemp("npm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
+    """Run Playwright no longer than needed: beside its event loop no other can run."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
     """A browser that keeps pages for when people go back, which Playwright switches off."""
     browser = playwright.chromium.launch(

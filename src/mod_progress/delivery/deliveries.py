@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
+import sys
 import time
 
 from mod_progress.delivery.sock_diag import Connection, Progress
@@ -15,6 +15,9 @@ from mod_progress.transfer import Transfer
 #: the most that asyncio's transports hold back, so a response of that size is wholly in the
 #: system's queue when the queue is looked at.
 SMALL = 1 << 16
+
+#: The limit of a response whose size nobody knows.
+UNLIMITED = sys.maxsize
 
 #: Seconds between two looks at a connection while no acknowledgement is missing: its end may have
 #: to be noticed without a message (see `FollowedConnection.gone_since`).
@@ -53,11 +56,11 @@ class Delivery:
         "_connection",
         "_ended",
         "_goal",
-        "_limit",
         "_passed",
         "_reached",
         "_since",
         "_transfer",
+        "limit",
     )
 
     def __init__(self, transfer: Transfer, connection: FollowedConnection | None) -> None:
@@ -67,8 +70,10 @@ class Delivery:
         #: Bytes that the connection had carried or queued before this response; it may be less.
         self._base = 0 if connection is None else connection.carried
         self._began = False
-        #: The size of the response's body; infinite while nobody knows it.
-        self._limit: float = math.inf
+        #: The size of the response's body, `UNLIMITED` while nobody knows it. What the app sends
+        #: beyond it is no part of the response (RFC 9112, section 6.3): servers drop it, and
+        #: clients do not read it. So fronts count no more than that as written.
+        self.limit = UNLIMITED
         #: Whether the last part was passed to the server, and whether the server took it.
         self._passed = self._ended = False
         #: When that was.
@@ -81,21 +86,11 @@ class Delivery:
     def begins(self, size: int | None) -> None:
         """The response is about to go out; ``size`` is its body's, None while nobody knows it."""
         self._began = True
-        self._limit = math.inf if size is None else size
+        self.limit = UNLIMITED if size is None else size
         connection = self._connection
-        if connection is not None and self._limit > SMALL:
+        if connection is not None and self.limit > SMALL:
             connection.look()
             self._base = connection.carried
-
-    def passes(self, size: int) -> None:
-        """Count ``size`` bytes of the body that are about to go to the server.
-
-        What goes beyond the Content-Length is no part of the response (RFC 9112, section 6.3):
-        servers drop it, and clients do not read it.
-        """
-        transfer = self._transfer
-        written = transfer.written + size
-        transfer.written = written if written < self._limit else int(self._limit)
 
     def passes_end(self) -> None:
         """The last part is about to go to the server, which may take its time over it."""
@@ -104,11 +99,12 @@ class Delivery:
 
     def handed_over(self) -> None:
         """The server has the whole response."""
-        if 0 < self._transfer.written < self._limit < math.inf:
+        if 0 < self._transfer.written < self.limit < UNLIMITED:
             self.cut()  # its end is missing; where all is missing, X-Sendfile may send a file
             return
-        self._since = time.monotonic()
-        self._passed = self._ended = True
+        if not self._passed:
+            self.passes_end()
+        self._ended = True
         if self._connection is None:
             self._transfer.delivered()
 
@@ -145,7 +141,7 @@ class Delivery:
 
     def is_whole(self) -> bool:
         """Whether the app has passed the whole response, as far as that can be known."""
-        return self._passed or (self._began and self._transfer.written >= self._limit)
+        return self._passed or (self._began and self._transfer.written >= self.limit)
 
     def follow(self, connection: FollowedConnection, progress: Progress, now: float) -> None:
         """Take note how far the connection is at ``now``, and end what nothing else will end."""

@@ -69,8 +69,9 @@ class LookupBatcher:
         """Start without lookups and threads: those of the parent are not here."""
         self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
         self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
+        #: What the threads are to do, as long as they are not started.
+        self._steps = [partial(self._answer, self._lookups), partial(self._expire, self._deadlines)]
         self._starting = threading.Lock()
-        self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
@@ -90,7 +91,7 @@ class LookupBatcher:
     def _ask(
         self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
     ) -> Future[_Result] | None:
-        if self._away or not (self._started or self._start()):
+        if self._away or (self._steps and not self._start()):
             return None
         future: Future[_Result] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
@@ -101,19 +102,16 @@ class LookupBatcher:
 
     def _start(self) -> bool:
         with self._starting:
-            if not self._started:
-                steps = partial(self._answer, self._lookups), partial(self._expire, self._deadlines)
-                try:
-                    for step in steps:
-                        threading.Thread(
-                            target=self._repeat,
-                            args=(step,),
-                            name="mod_progress lookups",
-                            daemon=True,
-                        ).start()
-                except RuntimeError:  # there can be no more threads: the next lookup tries again
-                    return False
-                self._started = True
+            try:
+                while self._steps:
+                    step = self._steps[-1]
+                    name = "mod_progress lookups"
+                    threading.Thread(
+                        target=self._repeat, args=[step], name=name, daemon=True
+                    ).start()
+                    self._steps.pop()
+            except RuntimeError:  # there can be no more threads: the next lookup tries again
+                return False
         return True
 
     def _repeat(self, step: Callable[[], bool]) -> None:
