@@ -39,7 +39,7 @@ def test_all_errors_of_a_configuration_are_told(tmp_path: Path) -> None:
         ("--listen nonsense", 1, "cannot listen on nonsense"),
         ("--listen 192.0.2.1:80", 1, "cannot listen on 192.0.2.1:80"),
         ("--listen unix:/nowhere/s", 1, "cannot listen on unix:/nowhere/s"),
-        ("--store-url ftp://x", 1, "store: 'ftp://x' is not memory, local"),
+        ("--store-url ftp://x", 1, "store: 'ftp:...' is not memory, local"),
         ("/nowhere/site.conf", 1, "cannot read /nowhere/site.conf"),
     ],
 )
