@@ -6,12 +6,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from mod_progress import asgi, wsgi
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from mod_progress.asgi.middleware import Application as AsgiApplication
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse
 
 BLOCK = bytes(1 << 16)
 METHODS = ("GET", "POST")
 
 
-async def asgi_bare(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+async def asgi_bare(scope: Scope, receive: Receive, send: Send) -> None:
     """Take what is sent; answer with so many bytes as the path says, or two."""
     if scope["type"] != "http":
         return
@@ -27,7 +30,7 @@ async def asgi_bare(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -
     await send({"type": "http.response.body", "body": BLOCK[:size]})
 
 
-def wsgi_bare(environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Iterator[bytes]:
+def wsgi_bare(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """Do the same."""
     while environ["wsgi.input"].read(len(BLOCK)):
         pass
@@ -53,20 +56,20 @@ async def answer(request: Request) -> dict[str, int]:
 class CountedAsgi:
     """The least that counting takes: every request and response is wrapped, and nothing is kept."""
 
-    def __init__(self, app: asgi.Application) -> None:
+    def __init__(self, app: AsgiApplication) -> None:
         self.app = app
 
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         moved = 0
 
-        async def counted_receive() -> asgi.Message:
+        async def counted_receive() -> Message:
             nonlocal moved
             message = await receive()
             moved += len(message.get("body", b""))
             return message
 
-        async def counted_send(message: asgi.Message) -> None:
+        async def counted_send(message: Message) -> None:
             nonlocal moved
             moved += len(message.get("body", b""))
             await send(message)
@@ -88,10 +91,10 @@ class CountedInput:
         return data
 
 
-def counted_wsgi(app: wsgi.Application) -> wsgi.Application:
+def counted_wsgi(app: Application) -> Application:
     """Return the same for WSGI."""
 
-    def serve(environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Iterator[bytes]:
+    def serve(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         counted = environ["wsgi.input"] = CountedInput(environ["wsgi.input"])
         for chunk in app(environ, start_response):
             counted.moved += len(chunk)

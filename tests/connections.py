@@ -1,4 +1,4 @@
-"""A real TCP connection on this machine, and waiting for what it is to bring about."""
+"""A real TCP connection on this machine, and waiting until a condition is true."""
 
 import contextlib
 import socket
@@ -18,13 +18,14 @@ class Connection:
     def __init__(self, host: str = "127.0.0.1", client_host: str | None = None) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         dual = family == socket.AF_INET6
-        with socket.create_server((host, 0), family=family, dualstack_ipv6=dual) as listener:
-            port = listener.getsockname()[1]
-            client_host = client_host or host
-            self.client = socket.socket(socket.AF_INET6 if ":" in client_host else socket.AF_INET)
-            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            self.client.connect((client_host, port))
-            self.server, _ = listener.accept()
+        # It listens until the end, as servers do.
+        self.listener = socket.create_server((host, 0), family=family, dualstack_ipv6=dual)
+        port = self.listener.getsockname()[1]
+        client_host = client_host or host
+        self.client = socket.socket(socket.AF_INET6 if ":" in client_host else socket.AF_INET)
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.client.connect((client_host, port))
+        self.server, _ = self.listener.accept()
         self.server.setblocking(False)
         self.own, self.peer = self.server.getsockname()[:2], self.server.getpeername()[:2]
 
@@ -49,6 +50,7 @@ class Connection:
     def close(self) -> None:
         self.client.close()
         self.server.close()
+        self.listener.close()
 
 
 def wait_until(condition: Callable[[], T | Literal[False] | None]) -> T:

@@ -41,6 +41,7 @@ def middleware(**parameters: Any) -> BaseMiddleware[None]:
         ("ttl", -1, "ttl: -1 is not a number of seconds, 0 or more"),
         ("methods", ["PSOT"], "methods: 'PSOT' is not an HTTP method"),
         ("debug", 1, "debug: 1 is not true or false"),
+        ("script", "progress.js", "script: 'progress.js' is not a path that begins with /"),
     ],
 )
 def test_a_wrong_parameter_is_named(name: str, value: object, message: str) -> None:
@@ -86,6 +87,25 @@ def test_the_app_gets_what_asks_for_no_progress(
     method: str, path: str, origins: str | Iterable[str], answers: bool
 ) -> None:
     assert middleware(allow_origins=origins)._asks(method, path) is answers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answers"),
+    [
+        ("GET", "/static/bar.js", True),
+        ("HEAD", "/static/bar.js", True),
+        ("POST", "/static/bar.js", False),
+        ("OPTIONS", "/static/bar.js", False),
+        ("GET", "/static/progress-upload.js", True),
+        ("GET", "/progress-upload.js", False),
+        ("GET", "/static/other.js", False),
+    ],
+)
+def test_the_script_has_a_path_and_its_modules_are_beside_it(
+    method: str, path: str, answers: bool
+) -> None:
+    assert middleware(script="/static/bar.js")._asks(method, path) is answers
+    assert middleware()._asks(method, path) is False
 
 
 def test_both_middlewares_have_the_same_parameters() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
-__all__ = ["Forkable", "for_each", "renew_after_fork"]
+from mod_progress.fault_log import FaultLog
 
-logger = logging.getLogger("mod_progress")
+__all__ = ["Forkable", "for_each", "renew_after_fork"]
 
 _Instance = TypeVar("_Instance")
 
@@ -22,6 +20,8 @@ class Forkable(Protocol):
     def after_fork(self) -> None:
         """Start anew in the child. Runs before any other code there, in its only thread."""
 
+
+_faults = FaultLog()
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
@@ -39,9 +39,8 @@ def for_each(instances: Iterable[_Instance], step: Callable[[_Instance], object]
     for instance in list(instances):
         try:
             step(instance)
-        except Exception:
-            with suppress(Exception):  # a log handler may fail too
-                logger.exception("%s failed", step.__qualname__)
+        except Exception as error:
+            _faults.report(f"{step.__qualname__} failed", error)
 
 
 if hasattr(os, "register_at_fork"):  # which Windows lacks, and needs not

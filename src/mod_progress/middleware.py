@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, cast
 
 from mod_progress.options import OptionError, Options
+from mod_progress.show.answer import Answer
+from mod_progress.show.question import Question
 from mod_progress.show.responder import Responder
+from mod_progress.show.script import script_paths, serve_script
 from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import Store
@@ -30,7 +34,7 @@ class BaseMiddleware(Generic[App]):
     Its parameters, beside the application:
 
     - ``show``: the path that answers for an id, and ``format``, what it answers where the query
-      parameter ``format`` names no other: ``json``, ``jsonp`` or ``legacy``;
+      parameter ``format`` names no other: ``json``, ``jsonp``, ``legacy`` or ``events``;
     - ``track``: which requests with an id are tracked: all (None), those whose path begins with
       a prefix or one of several, or those for which a callable returns true. It is called with the
       ASGI scope or the WSGI environ;
@@ -38,8 +42,11 @@ class BaseMiddleware(Generic[App]):
     - ``methods``: the request methods that are tracked;
     - ``debug``: whether to log why a request is tracked or not;
     - ``store``: where other processes find the transfers: ``local`` for those of this machine,
-      ``redis://…`` for those of many, ``memory`` for none;
-    - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any.
+      ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
+      ``memory`` on a system that has no ``local``;
+    - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any;
+    - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
+      are beside it. None: the middleware does not serve it.
 
     Raises `options.OptionError` where a parameter is not what it takes.
     """
@@ -54,11 +61,16 @@ class BaseMiddleware(Generic[App]):
         ttl: float = 30.0,
         methods: Iterable[str] = ("POST",),
         debug: bool = False,
-        store: str | Store = "local",
+        store: str | Store | None = None,
         allow_origins: str | Iterable[str] = (),
+        script: str | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
+        scripts = frozenset() if script is None else script_paths(_check_path("script", script))
+        self._scripts = scripts
+        #: The ends of the paths that the middleware answers itself.
+        self._ends = (self._show, *scripts)
         self._selector = _check_track(track)
         self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
         self._tracker = Tracker(self._options, _open(store))
@@ -73,8 +85,16 @@ class BaseMiddleware(Generic[App]):
         """Warn where the server, as it is configured, makes progress come late."""
 
     def _asks(self, method: str, path: str) -> bool:
-        """Whether a request asks how far a transfer is."""
-        return path == self._show and self._responder.takes(method)
+        """Whether a request asks how far a transfer is, or for the script."""
+        if path == self._show:
+            return self._responder.takes(method)
+        return path in self._scripts and method in ("GET", "HEAD")
+
+    def _answer_to(self, question: Question, path: str) -> Answer | Future[Answer]:
+        """Answer a request that `_asks`."""
+        if path == self._show:
+            return self._responder.answer(question)
+        return serve_script(path, question.field)
 
     def _considers(self, method: str) -> bool:
         """Whether a request may be tracked. With ``debug`` any may, to say why it is not."""
@@ -118,7 +138,7 @@ def _check_track(value: object) -> Selector | None:
 
 
 def _open(store: object) -> Store:
-    if isinstance(store, str):
+    if store is None or isinstance(store, str):
         return open_store(store)
     if not all(hasattr(store, name) for name in ("publish", "lookup", "lookup_many", "close")):
         raise OptionError("store", store, "a store or the name of one, such as 'local'")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
 from mod_progress.transfer import Snapshot, State, Transfer
@@ -16,6 +16,8 @@ VISIBLE = 0.005
 
 #: Seconds after which a running entry's lease is renewed: two renewals may fail before it lapses.
 RENEWAL = LEASE / 3
+
+_NONE_REFUSED: Mapping[str, Exception] = {}
 
 
 class Publication:
@@ -116,23 +118,30 @@ class Publications:
 
 def write(
     store: Store, updates: Sequence[Update], timeout: float
-) -> tuple[PublishResult, dict[str, Exception]]:
+) -> tuple[PublishResult, Mapping[str, Exception]]:
     """Publish the updates; return the result, and the ids of invalid ones with the reasons.
 
     An exception that is no `StoreError` does not tell which update it is about. The updates are
     then published one by one. Raises `StoreError`.
     """
-    result, refused = PublishResult(), dict[str, Exception]()
     try:
-        return store.publish(updates, timeout), refused
+        return store.publish(updates, timeout), _NONE_REFUSED
     except StoreError:
         raise
     except Exception:
-        for update in updates:
-            try:
-                result.add(store.publish([update], timeout))
-            except StoreError:
-                raise
-            except Exception as error:
-                refused[update.identifier] = error
+        return _write_singly(store, updates, timeout)
+
+
+def _write_singly(
+    store: Store, updates: Sequence[Update], timeout: float
+) -> tuple[PublishResult, Mapping[str, Exception]]:
+    result = PublishResult()
+    refused: dict[str, Exception] = {}
+    for update in updates:
+        try:
+            result.add(store.publish([update], timeout))
+        except StoreError:
+            raise
+        except Exception as error:
+            refused[update.identifier] = error
     return result, refused

@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -299,15 +300,13 @@ class Publisher:
             return False
         self._emptied |= self._away or result.emptied
         self._away = False
+        if refused:
+            batch = self._drop_refused(batch, refused)
         for publication, snapshot in batch:
-            identifier = publication.transfer.identifier
-            if identifier in refused:
-                self._drop(publication, refused[identifier])
-                continue
             publication.published(snapshot, now)
             if publication.ended_at:
                 publication.transfer.end_published = True
-                self._publications.ended.pop(identifier, None)
+                self._publications.ended.pop(publication.transfer.identifier, None)
         for identifier in result.displaced:
             loser = self._publications.running.pop(identifier, None)
             if loser is not None:
@@ -316,6 +315,17 @@ class Publisher:
         cost = time.thread_time() - spent
         self._collect_until = now + min(max(COLLECT, cost / SHARE), COLLECT_MOST)
         return True
+
+    def _drop_refused(self, batch: _Batch, refused: Mapping[str, Exception]) -> _Batch:
+        """Return the rest of the batch."""
+        rest: _Batch = []
+        for publication, snapshot in batch:
+            error = refused.get(publication.transfer.identifier)
+            if error is None:
+                rest.append((publication, snapshot))
+            else:
+                self._drop(publication, error)
+        return rest
 
     def _drop(self, publication: Publication, error: Exception) -> None:
         """Publish no more of a transfer."""

@@ -92,7 +92,7 @@ class Tracker:
             try:
                 self._publisher.started(transfer)
             except Exception as error:  # the request that is tracked must not fail for it
-                self._faults.report("other processes do not know a transfer", error)
+                self._faults.report("a transfer is not published to other processes", error)
 
     def look(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return how far a transfer is, at once or as a future where the store is far away.
@@ -161,7 +161,7 @@ class Tracker:
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""
-        self._faults.report("a process answers from its own table alone", error)
+        self._faults.report("the store cannot be asked: this process answers alone", error)
         return UNKNOWN
 
     def close(self) -> None:

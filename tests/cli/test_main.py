@@ -63,26 +63,25 @@ class WithoutPackages:
 
 
 @pytest.fixture
-def without_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = ("uvloop", "lark", "python_multipart")
+def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = ("uvloop", "lark", "python_multipart", "rich", "httpx")
+    rooms = ("cli.", "config", "gateway", "terminal")
     for name in list(sys.modules):
         if name.partition(".")[0] in packages or name.startswith(
-            ("mod_progress.cli.", "mod_progress.config", "mod_progress.gateway")
+            tuple(f"mod_progress.{room}" for room in rooms)
         ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [WithoutPackages(*packages), *sys.meta_path])
 
 
-@pytest.mark.usefixtures("without_gateway")
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.extra])
+@pytest.mark.usefixtures("without_extras")
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.extra])
 def test_a_command_without_its_extra_names_it(
-    name: str, capsys: pytest.CaptureFixture[str]
+    command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([name, "--help"]) == 2
-    assert capsys.readouterr() == (
-        "",
-        f"mod-progress {name} needs an extra: pip install 'mod-progress[gateway]'\n",
-    )
+    assert main([command.name, "--help"]) == 2
+    install = f"pip install 'mod-progress[{command.extra}]'"
+    assert capsys.readouterr() == ("", f"mod-progress {command.name} needs an extra: {install}\n")
 
 
 def use(monkeypatch: pytest.MonkeyPatch, run: Any, extra: str = "") -> None:

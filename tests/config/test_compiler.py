@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mod_progress import __version__
-from mod_progress.config import check, load
-from mod_progress.config.compiler import DEEPEST_INCLUDE
+from mod_progress.config import check, compiler, load
+from mod_progress.config.compiler import DEEPEST_INCLUDE, MOST_ERRORS, MOST_TEXT
+from mod_progress.config.parser import DEEPEST
 from mod_progress.gateway.actions.answers import Respond
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.files.static import Docroot, Static
@@ -147,6 +148,59 @@ def test_files_that_include_each_other_endlessly_deep_are_an_error(tmp_path: Pat
     assert str(error).splitlines()[0] == message
 
 
+def test_blocks_are_counted_in_all_files_that_are_within_each_other(tmp_path: Path) -> None:
+    around = "if req.path { " * (DEEPEST // 2), "} " * (DEEPEST // 2)
+    for number in range(3):
+        text = f'{around[0]}include "{number + 1}.conf"; {around[1]}'
+        (tmp_path / f"{number}.conf").write_text(text)
+    (tmp_path / "3.conf").write_text("static;")
+    (error,) = check(tmp_path / "0.conf")
+    assert error.message == f"more than {DEEPEST} blocks are within each other here"
+    assert error.place is not None
+    assert error.place.source.path == f"{tmp_path}/1.conf"
+
+
+def test_files_that_include_two_others_each_are_an_error_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "MOST_FILES", 100)
+    for number in range(DEEPEST_INCLUDE - 1):
+        text = f'include "{number + 1}.conf"; include "{number + 1}.conf";'
+        (tmp_path / f"{number}.conf").write_text(text)
+    (tmp_path / f"{DEEPEST_INCLUDE - 1}.conf").write_text("")
+    errors = check(tmp_path / "0.conf")
+    assert "more than 100 files" in errors[0].message
+
+
+def test_all_files_together_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "large.conf").write_text("#" * (MOST_TEXT // 4))
+    main = write(tmp_path, main='include "large.conf";\n' * 4)
+    (error,) = check(main)
+    assert str(error).startswith(f"{main}:4:9: more than ")
+    assert f"{MOST_TEXT} characters" in error.message
+
+
+def test_after_many_errors_no_more_are_looked_for(tmp_path: Path) -> None:
+    main = write(tmp_path, main='include "sub.conf";' * 3 + "oops;", sub="oops;\n" * 1000)
+    assert len(check(main)) == MOST_ERRORS + 1
+
+
+def test_a_link_to_a_file_around_is_a_cycle(tmp_path: Path) -> None:
+    main = write(tmp_path, main='include "sub.conf";')
+    (tmp_path / "sub.conf").symlink_to("main.conf")
+    (error,) = check(main)
+    assert error.message.startswith("a file includes itself: ")
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = write(tmp_path, main='include "sub.conf"; respond sys.cwd;', sub="respond 201;")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    (error,) = check(main)
+    assert str(error).startswith(f"{main}:1:29: there is no working directory: ")
+
+
 def test_errors_of_a_file_that_is_included_twice_are_told_once(tmp_path: Path) -> None:
     main = write(tmp_path, main='include "sub.conf"; include "sub.conf"; oops;', sub="oopsie;")
     assert [Path(str(error.place).rpartition(":")[0]).name for error in check(main)] == [
@@ -155,11 +209,11 @@ def test_errors_of_a_file_that_is_included_twice_are_told_once(tmp_path: Path) -
     ]
 
 
-def test_the_snippet_of_the_original_that_sets_methods() -> None:
+def test_the_snippet_of_lighttpd_2_that_sets_methods() -> None:
     assert load(GOOD / "methods.conf").options.methods == {"PUT", "POST"}
 
 
-def test_the_snippet_of_the_original_that_tracks_and_shows() -> None:
+def test_the_snippet_of_lighttpd_2_that_tracks_and_shows() -> None:
     site = load(GOOD / "track_and_show.conf")
     client = Client()
     site.action(client.exchange(UPLOAD))

@@ -7,7 +7,7 @@ from mod_progress.config.errors import Source
 from mod_progress.config.evaluation import evaluate
 from mod_progress.config.parser import parse
 from mod_progress.config.scope import Scope
-from mod_progress.config.tree import Block, Condition
+from mod_progress.config.tree import Block, Conditional
 from mod_progress.config.values import Actions
 from mod_progress.gateway.actions.conditions import host_name
 from mod_progress.gateway.server.site import Site
@@ -31,7 +31,7 @@ def holds(condition: str, client: Client, head: str) -> bool:
     block, errors = parse(Source("test", f"if {condition} {{ }}"))
     assert not errors
     (statement,) = block.statements
-    assert isinstance(statement, Condition)
+    assert isinstance(statement, Conditional)
     (test, _), *_ = statement.branches
     compiler = ConditionCompiler(lambda node: evaluate(node, Scope(), no_block))
     return compiler.compile(test)(client.exchange(head))

@@ -1,7 +1,9 @@
 """Every ASGI framework in one app, a path each, as the servers under test import it."""
 
 import os
+from pathlib import Path
 
+import anyio
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -14,23 +16,89 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mod_progress.asgi import Application, Message, ProgressMiddleware, Receive, Scope, Send
+from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from mod_progress.asgi.middleware import Application
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20
+SILENCES = Path(os.environ["SILENCES"])
 
 
 async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve what the last part of the path says."""
+    await PLAIN[scope["path"].rpartition("/")[2]](scope, receive, send)
+
+
+async def be_silent(scope: Scope) -> None:
+    """Wait until the test ends the silence of this request."""
+    identifier = scope["query_string"].decode().partition("=")[2]
+    while not (SILENCES / identifier).exists():
+        await anyio.sleep(0.05)
+
+
+async def read(receive: Receive) -> int:
     size, more = 0, True
     while more:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    if scope["path"] == "/plain/download":
-        for _ in range(DOWNLOAD_SIZE // len(BLOCK)):
-            await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
-    await send({"type": "http.response.body", "body": str(size).encode()})
+    return size
+
+
+async def start(send: Send, status: int = 200, size: int | None = None) -> None:
+    headers = [] if size is None else [(b"content-length", b"%d" % size)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def send_body(send: Send, data: bytes, more: bool = False) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+    size = await read(receive)
+    await start(send)
+    await send_body(send, str(size).encode())
+
+
+async def download(scope: Scope, receive: Receive, send: Send) -> None:
+    await read(receive)
+    await start(send)
+    for _ in range(DOWNLOAD_SIZE // len(BLOCK)):
+        await send_body(send, BLOCK, more=True)
+    await send_body(send, b"end")
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    await start(send)
+    await send_body(send, b"hello world", more=True)
+    await be_silent(scope)
+
+
+async def late(scope: Scope, receive: Receive, send: Send) -> None:
+    await be_silent(scope)
+
+
+async def refused(scope: Scope, receive: Receive, send: Send) -> None:
+    await be_silent(scope)
+    await start(send, 413, 9)
+    await send_body(send, b"too large")
+
+
+async def excess(scope: Scope, receive: Receive, send: Send) -> None:
+    await start(send, size=10)
+    await send_body(send, b"0123456789", more=True)
+    await send_body(send, bytes(99_990))
+
+
+PLAIN: dict[str, Application] = {
+    "upload": upload,
+    "download": download,
+    "silent": silent,
+    "late": late,
+    "refused": refused,
+    "excess": excess,
+}
 
 
 async def starlette_upload(request: Request) -> PlainTextResponse:

@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from mod_progress.show.formats import JSON, JSONP
-from mod_progress.show.question import Inquiry, Question, inquire
+from mod_progress.show.formats import EVENTS, JSON, JSONP, Format
+from mod_progress.show.question import Inquiry, Question, choose_format, inquire
 from tests.show.asking import question
 
 
@@ -27,6 +27,21 @@ def test_either_form_of_an_id_asks_for_the_shared_one(identifier: str) -> None:
     inquiry = inquire(question(b"X-Progress-ID=" + identifier.encode()), JSON)
     assert isinstance(inquiry, Inquiry)
     assert inquiry.identifier == SHARED
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        (b"text/event-stream", EVENTS),
+        (b"Text/Event-Stream", EVENTS),
+        (b"text/html, text/event-stream;q=0.9", EVENTS),
+        (b"*/*", JSON),
+        (b"application/json", JSON),
+    ],
+)
+def test_an_event_source_gets_events(accept: bytes, form: Format) -> None:
+    assert choose_format(question(accept=accept), JSON) is form
+    assert choose_format(question(), JSON) is JSON
 
 
 def test_an_inquiry_has_the_callback_as_it_is_sent() -> None:

@@ -64,6 +64,13 @@ def test_the_query_chooses_the_format(query: bytes, media_type: str, body: bytes
     )
 
 
+def test_an_event_source_is_answered_with_events_unless_the_query_names_a_format() -> None:
+    accept = b"text/event-stream"
+    assert answer_to(question(accept=accept)).status == 406
+    assert answer_to(question(QUERY + b"&format=json", accept=accept)).status == 200
+    assert answer_to(question(QUERY + b"&format=events")).status == 406
+
+
 def test_the_format_is_a_parameter_too() -> None:
     found = answer_to(question(b"", x_progress_id=b"a"), form="legacy")
     assert found.body == b'new Object({"state": "unknown"})'

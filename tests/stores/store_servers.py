@@ -18,13 +18,13 @@ from mod_progress.transfer import Snapshot
 def look(store: Store, identifier: str) -> Snapshot:
     """Look up, waiting for a store that is far away."""
     found = store.lookup(identifier)
-    return found.result(timeout=1.5) if isinstance(found, Future) else found
+    return found.result(timeout=10) if isinstance(found, Future) else found
 
 
 def look_many(store: Store, identifiers: Sequence[str]) -> list[Snapshot]:
     """Look up several, waiting for a store that is far away."""
     found = store.lookup_many(identifiers)
-    return found.result(timeout=1.5) if isinstance(found, Future) else found
+    return found.result(timeout=10) if isinstance(found, Future) else found
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:

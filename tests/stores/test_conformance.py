@@ -97,7 +97,7 @@ def test_a_batch_may_be_large(open_store: Open) -> None:
     identifiers = [f"id{number}" for number in range(5000)]
     assert store.publish([update(identifier) for identifier in identifiers]).displaced == []
     found = [store.lookup(identifier) for identifier in identifiers]
-    assert {each.result(timeout=1.5) if isinstance(each, Future) else each for each in found} == {
+    assert {each.result(timeout=10) if isinstance(each, Future) else each for each in found} == {
         RUNNING
     }
 
@@ -245,7 +245,7 @@ def test_the_listing_has_running_ones_first(open_store: Open) -> None:
 
     def listed(limit: int) -> list[tuple[str, Snapshot]]:
         found = store.entries(limit)
-        return found.result(timeout=2) if isinstance(found, Future) else found
+        return found.result(timeout=10) if isinstance(found, Future) else found
 
     everything = listed(10)
     assert sorted(everything) == [("a", DONE), ("b", RUNNING), ("c", FAILED), ("d", RUNNING)]

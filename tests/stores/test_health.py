@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from mod_progress.fault_log import FaultLog
 from mod_progress.stores.health import Health
 
 
@@ -38,18 +37,6 @@ def test_a_store_goes_once_and_is_back_once(
     assert len(caplog.records) == len(lines)
 
 
-def test_each_kind_of_exception_is_logged_once_with_its_place(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    faults = FaultLog()
-    for error in ValueError("first"), ValueError("second"), KeyError("third"):
-        faults.report("nothing is published", error)
-    faults.report("nothing is read", ValueError("fourth"))
-    raised = [record.exc_info[1] for record in caplog.records if record.exc_info]
-    assert [str(each) for each in raised] == ["first", "'third'", "fourth"]
-    assert caplog.records[0].getMessage() == "nothing is published; this is logged once"
-
-
 class _Failing(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         raise RuntimeError("the handler is broken")
@@ -65,8 +52,7 @@ def _broken_log() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_broken_log")
-def test_a_broken_log_handler_breaks_nothing_else() -> None:
+def test_a_broken_log_handler_breaks_no_lookup() -> None:
     health = Health("redis://example")
     health.failed("lookup", "no answer")
     health.worked("lookup")
-    FaultLog().report("nothing is published", ValueError())

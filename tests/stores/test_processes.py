@@ -47,7 +47,7 @@ def track(tracker: Tracker, identifier: str, received: int = 0) -> Transfer:
 
 def seen(tracker: Tracker, identifier: str) -> Snapshot:
     found = tracker.look(identifier)
-    return found if isinstance(found, Snapshot) else found.result(timeout=1.5)
+    return found if isinstance(found, Snapshot) else found.result(timeout=10)
 
 
 def has_state(tracker: Tracker, identifier: str, expected: State) -> Callable[[], bool]:

@@ -75,6 +75,35 @@ if req.path == "/progress" {{
 """
 
 
+#: The page for visitors who know this machine under another name.
+NAMED_SITE = """
+setup {{
+    module_load ("mod_access", "mod_progress");
+    listen "127.0.0.1:0";
+    progress.methods ("PUT");
+}}
+access.same_origin "{name}";
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path =^ "/upload/" {{
+    progress.track;
+    upload.store "uploads";
+}} else {{
+    docroot "{web}";
+    index ("index.html");
+}}
+"""
+
+
+@pytest.fixture
+def named_server(tmp_path: Path) -> Iterator[Server]:
+    """A site that may be asked for under a name of its own."""
+    site = tmp_path / "site.conf"
+    site.write_text(NAMED_SITE.format(name=ELSEWHERE, web=files("mod_progress") / "web"))
+    with serving(tmp_path, str(site)) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The default site, for all tests."""
@@ -154,18 +183,19 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fetch_packages(tmp_path_factory.mktemp("npm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
+    """Run Playwright no longer than needed: beside its event loop no other can run."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
     """A browser that keeps pages for when people go back, which Playwright switches off."""
     browser = playwright.chromium.launch(

@@ -92,6 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(answer.status)
             for field, value in answer.fields:
                 self.send_header(field, value)
+            assert isinstance(answer.body, bytes)
             self._finish(answer.body)
         else:
             page = self.server.pages.get(path)

@@ -44,6 +44,7 @@ class PushingApp:
         elif path.lstrip("/") in MODULES:
             answer = serve_script(path, dict(scope["headers"]).get)
             fields = [(name.lower().encode(), value.encode()) for name, value in answer.fields]
+            assert isinstance(answer.body, bytes)
             await _respond(send, fields, answer.body)
         else:
             await _respond(send, [(b"content-type", b"text/html")], self.page)

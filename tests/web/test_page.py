@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Dialog, Page, expect
 
 from mod_progress.identifier import shared_form
-from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, said, serving, throttled
+from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, said, throttled
 
 
 def test_a_bar_tells_what_the_server_has(
@@ -189,28 +189,27 @@ def test_a_link_to_nothing_waits(open_page: Callable[..., Page], server: Server)
 
 
 def test_it_works_where_the_browser_trusts_nobody(
-    open_page: Callable[..., Page], serving_site: Path, tmp_path: Path
+    open_page: Callable[..., Page], named_server: Server, tmp_path: Path
 ) -> None:
-    with serving(tmp_path, str(serving_site)) as server:
-        page = open_page(server.url.replace("127.0.0.1", ELSEWHERE))
-        assert page.evaluate("!isSecureContext && !crypto.subtle && !navigator.clipboard")
-        links: list[str] = []
+    page = open_page(named_server.url.replace("127.0.0.1", ELSEWHERE))
+    assert page.evaluate("!isSecureContext && !crypto.subtle && !navigator.clipboard")
+    links: list[str] = []
 
-        def note_link(dialog: Dialog) -> None:
-            links.append(dialog.default_value)
-            dialog.accept()
+    def note_link(dialog: Dialog) -> None:
+        links.append(dialog.default_value)
+        dialog.accept()
 
-        page.on("dialog", note_link)
-        with throttled(page, 500_000):
-            with page.expect_request(re.compile("/upload/")) as sent:
-                choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
-            page.get_by_role("button", name="Copy link").click()
-        own = parse_qs(urlsplit(sent.value.url).query)["X-Progress-ID"][0]
-        (link,) = links
-        shared = parse_qs(urlsplit(link).fragment)
-        assert link.startswith(page.url)
-        assert shared == {"id": [shared_form(own)], "name": ["film.mkv"]}
-        expect(row(page, "film.mkv")).to_contain_text("Done")
+    page.on("dialog", note_link)
+    with throttled(page, 500_000):
+        with page.expect_request(re.compile("/upload/")) as sent:
+            choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
+        page.get_by_role("button", name="Copy link").click()
+    own = parse_qs(urlsplit(sent.value.url).query)["X-Progress-ID"][0]
+    (link,) = links
+    shared = parse_qs(urlsplit(link).fragment)
+    assert link.startswith(page.url)
+    assert shared == {"id": [shared_form(own)], "name": ["film.mkv"]}
+    expect(row(page, "film.mkv")).to_contain_text("Done")
 
 
 def test_a_plain_form_does_without_javascript(

@@ -35,6 +35,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("serve", "Serve a configuration, a backend, or a page to upload files.", "gateway"),
     Command("check", "Say whether a configuration is right, or all that is wrong.", "gateway"),
+    Command("watch", "Show bars of transfers until they are over.", "terminal"),
+    Command("send", "Upload files, and show what was sent and what the server has.", "terminal"),
     Command("doctor", "Upload to a running app, watch it, and say what is wrong."),
 )
 

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return what the words say. Exits where they are wrong or ask for help."""
-        arguments, unknown = self.parse_known_args(words)
+        arguments, unknown = self.parse_known_intermixed_args(words)
         if unknown:
             self.error(self._describe_unknown(unknown[0]))
         return arguments

@@ -13,9 +13,10 @@ from mod_progress.config import InvalidConfig, load
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.server import preset
+from mod_progress.gateway.server.generation import ReloadError
 from mod_progress.gateway.server.listening import ListenError
 from mod_progress.gateway.server.site import AccessLog, Listener, Site, Tls
-from mod_progress.gateway.server.supervisor import ReloadError, Supervisor
+from mod_progress.gateway.server.supervisor import Supervisor
 from mod_progress.options import OptionError, Options
 from mod_progress.stores import open_store
 

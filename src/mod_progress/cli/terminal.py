@@ -1,9 +1,4 @@
-"""What reaches the terminal: plain text, in which no control character is left.
-
-A message can hold what a remote program said, such as the reason of a status line. Printed as it
-came, an escape sequence in it could move the cursor, change the window's title, or make one text
-look like another.
-"""
+"""What reaches the terminal: plain text, in which no control character is left."""
 
 from __future__ import annotations
 
@@ -11,21 +6,7 @@ import io
 import logging
 import sys
 
-_KEPT = "\n\t"
-
-
-def escape_controls(text: str) -> str:
-    r"""Return the text with each character that a terminal could obey written out, as ``\x1b``.
-
-    These are the characters that `str.isprintable` names, controls, invisible formats and lone
-    surrogates, without line ends and tabs.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each in _KEPT else each.encode("unicode_escape").decode()
-        for each in text
-    )
+from mod_progress.terminal.printable import escape_controls
 
 
 def prepare() -> None:

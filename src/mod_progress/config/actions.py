@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
+from mod_progress.config import probes
 from mod_progress.config.argument import Argument
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
@@ -18,9 +20,10 @@ from mod_progress.gateway.actions.answers import (
     Target,
 )
 from mod_progress.gateway.actions.same_origin import SameOrigin
+from mod_progress.gateway.actions.script import Script
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
-from mod_progress.gateway.address import AddressError
+from mod_progress.gateway.address import AddressError, parse_address
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
@@ -67,6 +70,7 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 
 
 _without_argument("progress.track", Track(), "mod_progress")
+_without_argument("progress.script", Script(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
 
 
@@ -100,11 +104,12 @@ def _static(draft: Draft, argument: Argument) -> Action:
 
 @ACTIONS.add("upload.store", "mod_progress")
 def _store_uploads(draft: Draft, argument: Argument) -> Action:
-    directory, *settings = argument.items()
+    directory, *settings = argument.items() or (argument,)
     path = directory.path("the path of a directory")
     if len(settings) > 1:
         raise settings[1].refuse("a directory and one list of limits")
     draft.uploads.add(path)
+    draft.expect(directory.place, partial(probes.creatable_directory, path))
     return StoreUploads(path, _upload_limits(settings[0]) if settings else DEFAULT_LIMITS)
 
 
@@ -119,10 +124,13 @@ def _upload_limits(argument: Argument) -> UploadLimits:
 
 @ACTIONS.add("proxy", "mod_proxy")
 def _proxy(draft: Draft, argument: Argument) -> Action:
+    text = argument.string('"host:port" or "unix:/path"')
     try:
-        return Proxy(draft.backend(argument.string('"host:port" or "unix:/path"')))
+        address, backend = parse_address(text), draft.backend(text)
     except AddressError as error:
         raise ConfigError(f"proxy: {error}", argument.place) from None
+    draft.expect(argument.place, partial(probes.resolvable, address))
+    return Proxy(backend)
 
 
 @ACTIONS.add("docroot")
@@ -131,7 +139,9 @@ def _docroot(draft: Draft, argument: Argument) -> Action:
     directory = argument.pattern(takes).constant
     if not directory or b"\0" in directory:
         raise ConfigError(f"docroot takes {takes}, the same for all requests", argument.place)
-    return Docroot(directory.decode("utf-8", "surrogateescape"))
+    path = directory.decode("utf-8", "surrogateescape")
+    draft.expect(argument.place, partial(probes.directory, path))
+    return Docroot(path)
 
 
 @ACTIONS.add("index")
@@ -142,9 +152,9 @@ def _index(draft: Draft, argument: Argument) -> Action:
 @ACTIONS.add("respond")
 def _respond(draft: Draft, argument: Argument) -> Action:
     takes = 'a status, a text, or both: 404 => "text"'
-    first, *rest = argument.inner_items()
     if argument.value is None:
         return Respond(200)
+    first, *rest = argument.inner_items() or (argument,)
     status, text = 200, Pattern(())
     if isinstance(first.value, bytes):
         rest = [first, *rest]

@@ -1,4 +1,4 @@
-"""What a directive is given: values that know where they stand and who takes them."""
+"""The arguments of directives: values that know where they stand, and for which directive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from mod_progress.config import tree
 from mod_progress.config.errors import ConfigError, Place, nearest
-from mod_progress.config.evaluation import faults_at, is_associative
+from mod_progress.config.evaluation import errors_at, is_associative
 from mod_progress.config.patterns import compile_expression, parse_pattern
-from mod_progress.config.values import Value, type_of
+from mod_progress.config.values import LARGEST, Value, type_of
 from mod_progress.gateway.actions.conditions import Search
 from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.options import OptionError
@@ -21,11 +21,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """The one value that a directive takes, which may be a list, or a part of it."""
+    """The value that a directive takes, or a part of it where it is a list."""
 
     directive: str
     value: Value
-    #: Where it stands; that of the directive where there is none.
+    #: Where it stands; where there is no value, the place of the directive.
     place: Place
     node: tree.Expression | None = None
     #: The regular expressions of the conditions around, the innermost first.
@@ -38,10 +38,10 @@ class Argument:
         evaluate: Callable[[tree.Expression], Value],
         searches: Sequence[Search] = (),
     ) -> Argument:
-        """Return what a call gives its directive.
+        """Return the argument of a call.
 
-        As in the original, ``a, b`` is the same as ``[a, b]``, and a list of one value the same as
-        that value; a list of ``key => value`` stays as it is.
+        As in lighttpd 2, ``a, b`` is the same as ``[a, b]``, and a list of one value is the same as
+        that value. A list of ``key => value`` stays a list.
         """
         node: tree.Expression | None = call.arguments
         if call.arguments and not is_associative(call.arguments) and len(call.arguments.items) == 1:
@@ -53,14 +53,14 @@ class Argument:
         return argument.items()[0] if single and not is_associative(node) else argument
 
     def refuse(self, takes: str) -> ConfigError:
-        """Return the error that it is something else than what the directive takes."""
+        """Return the error that the directive takes something else."""
         message = f"{self.directive} takes {takes}"
         if self.node is not None:
             message += f", not {type_of(self.value)}"
         return ConfigError(message, self.place)
 
     def nothing(self) -> None:
-        """Check that there is none."""
+        """Check that there is no argument."""
         if self.node is not None:
             raise ConfigError(f"{self.directive} takes no argument", self.place)
 
@@ -70,12 +70,13 @@ class Argument:
             raise self.refuse("true or false")
         return self.value
 
-    def integer(self, takes: str = "an integer", least: int = 0) -> int:
-        """Return it as an integer, ``least`` or more."""
+    def integer(self, takes: str = "an integer", least: int = 0, most: int = LARGEST) -> int:
+        """Return it as an integer from ``least`` to ``most``."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             raise self.refuse(takes)
-        if self.value < least:
-            message = f"{self.directive} takes {takes}, {least} or more, not {self.value}"
+        if not least <= self.value <= most:
+            bounds = f"{least} or more" if most == LARGEST else f"from {least} to {most}"
+            message = f"{self.directive} takes {takes}, {bounds}, not {self.value}"
             raise ConfigError(message, self.place)
         return self.value
 
@@ -86,22 +87,22 @@ class Argument:
         return self.value.decode("utf-8", "surrogateescape")
 
     def path(self, takes: str = "a path") -> str:
-        """Return it as a path, for the system's use."""
+        """Return it as a path that the system can take."""
         text = self.string(takes)
         if not text or "\0" in text:
             raise ConfigError(f"{self.directive} takes {takes}, not '{text}'", self.place)
         return text
 
     def pattern(self, takes: str = "a string", skip: int = 0) -> Pattern:
-        """Return it, behind its first ``skip`` characters, as a pattern."""
+        """Return it as a pattern, without its first ``skip`` characters."""
         text = self.string(takes)
-        with faults_at(self.place):
+        with errors_at(self.place):
             return parse_pattern(text[skip:], self.searches)
 
     def expression(self) -> re.Pattern[str]:
         """Return it as a regular expression."""
         text = self.string("a regular expression")
-        with faults_at(self.place):
+        with errors_at(self.place):
             return compile_expression(text)
 
     def choice(self, choices: Collection[str]) -> str:
@@ -114,7 +115,7 @@ class Argument:
         return text
 
     def check(self, check: Callable[[object], Result]) -> Result:
-        """Return what ``check`` makes of the value; its `OptionError` becomes a `ConfigError`."""
+        """Return what ``check`` returns for the value; an `OptionError` becomes a `ConfigError`."""
         if self.node is None:
             raise self.refuse("a value")
         text = isinstance(self.value, bytes)
@@ -125,7 +126,7 @@ class Argument:
             raise ConfigError(message, self.place) from None
 
     def items(self) -> tuple[Argument, ...]:
-        """Return the items of a list; anything else alone."""
+        """Return the items of a list; a value that is no list is the only item."""
         if not isinstance(self.value, tuple):
             return (self,)
         nodes = self._item_nodes(len(self.value))
@@ -135,7 +136,7 @@ class Argument:
         )
 
     def inner_items(self) -> tuple[Argument, ...]:
-        """Return the items; those of the one item, where that is a list, as ``[a => b]`` is."""
+        """Return the items; where there is one, and it is a list like ``[a => b]``, its items."""
         items = self.items()
         return items[0].items() if len(items) == 1 else items
 

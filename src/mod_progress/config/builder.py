@@ -1,5 +1,5 @@
-# ruff: noqa: D102 - each method is the rule of its name in the grammar
-"""From the parser's tree, which has the grammar's shape, to the syntax tree."""
+# ruff: noqa: D102 - each method is for the rule of its name in the grammar
+"""Builds the syntax tree from the parser's tree, which has the shape of the grammar."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Builder(Transformer[Token, tree.Block]):
     def include(self, meta: Meta, children: list[Any]) -> tree.Include:
         return tree.Include(self._at(meta), children[0])
 
-    def condition(self, meta: Meta, children: list[Any]) -> tree.Condition:
+    def conditional(self, meta: Meta, children: list[Any]) -> tree.Conditional:
         *branches, otherwise = children
-        return tree.Condition(self._at(meta), tuple(branches), otherwise)
+        return tree.Conditional(self._at(meta), tuple(branches), otherwise)
 
     def branch(self, meta: Meta, children: list[Any]) -> tuple[Any, ...]:
         return tuple(children)
@@ -72,27 +72,24 @@ class Builder(Transformer[Token, tree.Block]):
         pairs = tuple(zip(operators, rest[1::2], strict=True))
         return tree.Operation(self._at(meta), first, pairs)
 
-    def prefix(self, meta: Meta, children: Any) -> tuple[Place, str]:
-        return self._at(meta), str(children[0])
+    def prefix(self, meta: Meta, children: Any) -> tree.Prefix:
+        return tree.Prefix(self._at(meta), str(children[0]))
 
-    def prefixed(self, meta: Meta, children: Any) -> tree.Expression:
+    def prefixed(self, meta: Meta, children: Any) -> tree.Prefixed:
         *prefixes, operand = children
-        for place, operator in reversed(prefixes):
-            place = Place(self._source, place.start, operand.place.end)
-            operand = tree.Prefixed(place, operator, operand)
-        return operand  # type: ignore[no-any-return]
+        return tree.Prefixed(self._at(meta), tuple(prefixes), operand)
 
     def literal(self, meta: Meta, children: Any) -> tree.Literal:
         return tree.Literal(self._at(meta), children[0].type)
 
-    def variable(self, meta: Meta, children: Any) -> tree.Variable:
-        return tree.Variable(self._at(meta), str(children[0]))
+    def reference(self, meta: Meta, children: Any) -> tree.Reference:
+        return tree.Reference(self._at(meta), str(children[0]))
 
     def comparison(self, meta: Meta, children: Any) -> tree.Comparison:
         name, key, operator, value = children
         return tree.Comparison(
             self._at(meta),
-            tree.Variable(self._at(name), str(name)),
+            tree.Reference(self._at(name), str(name)),
             key and tree.Literal(self._at(key), key.type),
             operator and str(operator),
             value,

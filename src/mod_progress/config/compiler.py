@@ -1,4 +1,4 @@
-"""From the syntax tree to a site: setups run, actions are put together, errors collected."""
+"""Compiles syntax trees to a site: runs setups, puts actions together, collects errors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mod_progress.config.argument import Argument
 from mod_progress.config.conditions import ConditionCompiler
 from mod_progress.config.directives import Run, Table
 from mod_progress.config.draft import Draft, in_order
-from mod_progress.config.errors import ConfigError, Fault, Source, nearest
-from mod_progress.config.evaluation import evaluate, faults_at
-from mod_progress.config.files import find, read
-from mod_progress.config.parser import parse
+from mod_progress.config.errors import ConfigError, Source, UnplacedError, nearest
+from mod_progress.config.evaluation import errors_at, evaluate
+from mod_progress.config.files import File, find, read
+from mod_progress.config.parser import DEEPEST, parse
 from mod_progress.config.scope import Failed, Scope
 from mod_progress.config.setups import SETUPS
 from mod_progress.config.values import Actions, Value, type_of
@@ -28,6 +28,14 @@ from mod_progress.gateway.exchange import Action
 #: Files that may be within each other: many times what a site's layout needs.
 DEEPEST_INCLUDE = 16
 
+#: Files, and characters, that are read in all: files that include two others each would be read
+#: 65,536 times within that depth.
+MOST_FILES = 4096
+MOST_TEXT = 4 * 1024**2
+
+#: Errors after which no more are looked for.
+MOST_ERRORS = 100
+
 _KEYWORDS = ("else", "if", "include", "setup")
 
 
@@ -36,10 +44,12 @@ class Context:
     """What is around a statement."""
 
     scope: Scope
-    #: What finds the regular expressions of the conditions around, the innermost first.
+    #: The regular expressions of the conditions around, the innermost first.
     searches: tuple[Search, ...] = ()
     #: The files that are being read, each included by the one before it.
-    files: tuple[Path, ...] = ()
+    files: tuple[File, ...] = ()
+    #: How many blocks are around, in all these files; each file counts as one.
+    depth: int = 0
 
 
 class Compiler:
@@ -49,19 +59,40 @@ class Compiler:
         self.draft = Draft()
         self._errors: list[ConfigError] = []
         self._sources: list[Source] = []
+        self._text_read = 0
 
     def file(self, path: Path, context: Context) -> Action:
-        """Return what requests run through in a file; raises `Fault` where it cannot be read."""
-        source = read(path)
-        if path.resolve() in (file.resolve() for file in context.files):
-            chain = " includes ".join(map(str, (*context.files, path)))
-            raise Fault(f"a file includes itself: {chain}")
-        if len(context.files) == DEEPEST_INCLUDE:
-            raise Fault(f"more than {DEEPEST_INCLUDE} files are within each other here")
-        self._sources.append(source)
-        block, errors = parse(source)
+        """Return what requests run through in a file.
+
+        Raises `UnplacedError` where it cannot be read.
+        """
+        file = read(path)
+        self._check_bounds(file, context)
+        self._sources.append(file.source)
+        block, errors = parse(file.source)
         self._errors += errors
-        return self._block(block, Context(Scope(context.scope), files=(*context.files, path)))
+        files = (*context.files, file)
+        return self._block(block, replace(context, scope=Scope(context.scope), files=files))
+
+    def _check_bounds(self, file: File, context: Context) -> None:
+        if file.identity in (other.identity for other in context.files):
+            chain = " includes ".join(str(each.path) for each in (*context.files, file))
+            raise UnplacedError(f"a file includes itself: {chain}")
+        if len(context.files) == DEEPEST_INCLUDE:
+            raise UnplacedError(f"more than {DEEPEST_INCLUDE} files are within each other here")
+        self._text_read += len(file.source.text)
+        if len(self._sources) == MOST_FILES or self._text_read > MOST_TEXT:
+            bounds = f"{MOST_FILES} files, or {MOST_TEXT} characters,"
+            raise UnplacedError(f"more than {bounds} are read in all")
+
+    def probe(self) -> None:
+        """Try what the configuration needs of this machine; what is missing becomes errors."""
+        for probe in self.draft.probes:
+            try:
+                probe.run()
+            except UnplacedError as error:
+                message = str(error)
+                self._errors.append(ConfigError(message, probe.place, is_warning=probe.is_optional))
 
     @property
     def errors(self) -> list[ConfigError]:
@@ -77,7 +108,7 @@ class Compiler:
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:
-        """Keep an error, so that what follows is compiled too."""
+        """Collect the error that is raised inside, so that what follows is compiled too."""
         try:
             yield
         except ConfigError as error:
@@ -86,8 +117,14 @@ class Compiler:
             pass
 
     def _block(self, block: tree.Block, context: Context) -> Action:
+        if context.depth > DEEPEST:
+            message = f"more than {DEEPEST} blocks are within each other here"
+            raise ConfigError(message, block.place)
+        context = replace(context, depth=context.depth + 1)
         actions = []
         for statement in block.statements:
+            if len(self._errors) > MOST_ERRORS:
+                break
             with self._collecting():
                 actions += self._statement(statement, context)
         return in_order(actions)
@@ -100,8 +137,8 @@ class Compiler:
                 self._run_setup(statement, context)
             case tree.Include():
                 return self._include(statement, context)
-            case tree.Condition():
-                return [self._condition(statement, context)]
+            case tree.Conditional():
+                return [self._conditional(statement, context)]
             case tree.Call():
                 return [self._action(statement, context)]
         return []
@@ -120,7 +157,7 @@ class Compiler:
         try:
             value = self._evaluate(statement.value, context)
         finally:
-            with faults_at(statement.place):
+            with errors_at(statement.place):
                 context.scope.assign(statement.scope, statement.name, value)
 
     def _run_setup(self, setup: tree.Setup, context: Context) -> None:
@@ -159,17 +196,17 @@ class Compiler:
         raise ConfigError(message, call.place, hint=nearest(call.name, known))
 
     def _directive(self, table: Table[Run], call: tree.Call) -> Run:
-        """Return what a directive does, if its module is loaded."""
+        """Return what a directive does; raises `ConfigError` where its module is not loaded."""
         directive = table[call.name]
         module = directive.module
         if module and module not in self.draft.modules:
-            # Once for a module is enough.
+            # One error for each module is enough.
             self.draft.modules.add(module)
             message = f'{call.name} needs module_load "{module}"; in setup, before it'
             raise ConfigError(message, call.place)
         return directive.run
 
-    def _condition(self, statement: tree.Condition, context: Context) -> Action:
+    def _conditional(self, statement: tree.Conditional, context: Context) -> Action:
         branches: list[tuple[Condition, Action]] = []
         for test, block in statement.branches:
             compiler = ConditionCompiler(partial(self._evaluate, context=context))
@@ -190,12 +227,12 @@ class Compiler:
         place = statement.path.place
         if not isinstance(pattern, bytes):
             raise ConfigError(f"include takes a path, not {type_of(pattern)}", place)
-        directory = context.files[-1].parent
-        with faults_at(place):
+        directory = context.files[-1].path.parent
+        with errors_at(place):
             paths = find(pattern.decode("utf-8", "surrogateescape"), directory)
         actions = []
         for path in paths:
-            with self._collecting(), faults_at(place):
+            with self._collecting(), errors_at(place):
                 actions.append(self.file(path, context))
         return actions
 

@@ -1,4 +1,4 @@
-"""From the tests of an ``if`` to conditions."""
+"""Compiles the tests of an ``if`` to conditions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 from mod_progress.config import tree
-from mod_progress.config.errors import Fault
-from mod_progress.config.evaluation import faults_at
+from mod_progress.config.errors import UnplacedError
+from mod_progress.config.evaluation import errors_at
 from mod_progress.config.patterns import compile_expression, find_variable
 from mod_progress.config.values import Value, string, type_of
 from mod_progress.gateway.actions import conditions
@@ -22,11 +22,11 @@ _TEXT_SIGNS = ("==", "!=", "=~", "!~", "=^", "!^", "=$", "!$", "=/", "!/")
 
 
 class ConditionCompiler:
-    """Compiles the tests of one ``if``, and keeps what its regular expressions can find."""
+    """Compiles the tests of one ``if``, and collects the regular expressions in them."""
 
     def __init__(self, evaluate: Evaluate) -> None:
         self._evaluate = evaluate
-        #: The regular expressions met, the last first.
+        #: The regular expressions so far, the last one first.
         self.searches: tuple[Search, ...] = ()
 
     def compile(self, test: tree.Test) -> Condition:
@@ -46,16 +46,16 @@ class ConditionCompiler:
         if test.operator is None or test.value is None:
             return conditions.truth(variable)
         value = self._evaluate(test.value)
-        with faults_at(test.place):
+        with errors_at(test.place):
             _check_sign(variable, test.operator)
-        with faults_at(test.value.place):
+        with errors_at(test.value.place):
             if variable.type is int:
                 return conditions.compare(variable, test.operator, _integer(value))
             return self._compare_text(variable, test.operator, value)
 
     def _compare_text(self, variable: Variable, sign: str, value: Value) -> Condition:
         if not isinstance(value, bytes):
-            raise Fault(f"a text is compared with a string, not {type_of(value)}")
+            raise UnplacedError(f"a text is compared with a string, not {type_of(value)}")
         text = value.decode("utf-8", "surrogateescape") if variable.type is str else value
         if sign in _NUMBER_SIGNS:
             return conditions.compare(variable, sign, text)
@@ -77,23 +77,23 @@ class ConditionCompiler:
 def _variable(test: tree.Comparison) -> Variable:
     key = None
     if test.key is not None:
-        with faults_at(test.key.place):
+        with errors_at(test.key.place):
             key = string(test.key.place.text)
-    with faults_at(test.variable.place):
+    with errors_at(test.variable.place):
         return find_variable(test.variable.name, key)
 
 
 def _check_sign(variable: Variable, sign: str) -> None:
     if variable.type is bool:
-        raise Fault("a boolean stands alone, or behind '!'")
+        raise UnplacedError("a boolean stands alone, or behind '!'")
     what, signs = ("number", _NUMBER_SIGNS) if variable.type is int else ("text", _TEXT_SIGNS)
     if sign not in signs:
-        raise Fault(f"a {what} is compared with one of {' '.join(signs)}")
+        raise UnplacedError(f"a {what} is compared with one of {' '.join(signs)}")
 
 
 def _integer(value: Value) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Fault(f"a number is compared with an integer, not {type_of(value)}")
+        raise UnplacedError(f"a number is compared with an integer, not {type_of(value)}")
     return value
 
 
@@ -107,4 +107,5 @@ def parse_network(address: str) -> conditions.Network:
     try:
         return ip_network(address, strict=False)
     except ValueError:
-        raise Fault(f"'{address}' is not an address such as 10.0.0.1, or 10.0.0.0/8") from None
+        message = f"'{address}' is not an address such as 10.0.0.1, or 10.0.0.0/8"
+        raise UnplacedError(message) from None

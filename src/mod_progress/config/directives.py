@@ -1,8 +1,8 @@
-"""What a table of directives is: which name does what, and which module brings it.
+"""Tables of directives: what each name does, and to which module it belongs.
 
-There are three tables, as in the original: *setups* write to the draft of the site while the
-configuration is read; *actions* are what each request runs through; *options* are actions too, and
-in setup hold for all requests.
+As in lighttpd 2 there are three tables. *Setups* write to the draft of the site while the
+configuration is read. *Actions* are what each request runs through. *Options* are actions too; in
+setup they hold for all requests.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 Run = TypeVar("Run")
 
-#: What `module_load` takes. The original loads code; here all is there, and it only says what is
-#: used.
+#: What `module_load` takes. lighttpd 2 loads code then. Here all code is there, and the directive
+#: only says what the file uses.
 MODULES = (
     "mod_access",
     "mod_accesslog",
@@ -27,7 +27,7 @@ MODULES = (
 
 @dataclass(frozen=True, slots=True)
 class Directive(Generic[Run]):
-    """What a name does, and the module that must be loaded first; most need none."""
+    """What a name does, and the module that must be loaded before; empty where none must."""
 
     run: Run
     module: str

@@ -1,10 +1,12 @@
-"""What the setup of a configuration has said so far."""
+"""The site that a configuration describes, while the configuration is read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from mod_progress.config.errors import Place
 from mod_progress.gateway.actions.flow import ActionList
 from mod_progress.gateway.actions.tracking import SetOptions
 from mod_progress.gateway.backends.http import HttpBackend
@@ -14,21 +16,41 @@ from mod_progress.gateway.files.upload_directories import UploadDirectories
 from mod_progress.gateway.server.site import AccessLog, Site
 
 
+class Probe(NamedTuple):
+    """Something that a directive needs of the machine."""
+
+    place: Place
+    #: Raises `UnplacedError` where it is missing.
+    run: Callable[[], None]
+    #: Whether the gateway starts without it.
+    is_optional: bool
+
+
 @dataclass(slots=True)
 class Draft:
-    """A site in the making: the directives of setup write to it, one after the other."""
+    """An unfinished site: the directives of setup write to it, one after the other."""
 
     site: Site = field(default_factory=lambda: Site(action=ActionList(())))
     modules: set[str] = field(default_factory=set)
     access_log_form: str = "combined"
     #: The directories of all `upload.store`, also of those that are read after a `static`.
     uploads: UploadDirectories = field(default_factory=UploadDirectories)
-    #: Options of which only actions know; they are set before all else.
+    #: What `check` tries.
+    probes: list[Probe] = field(default_factory=list)
+    #: Options of setup that only actions take: they run before all other actions.
     _defaults: list[Action] = field(default_factory=list)
     _backends: dict[str, HttpBackend] = field(default_factory=dict)
 
+    def require(self, place: Place, run: Callable[[], None]) -> None:
+        """Add a probe of something that the gateway does not start without."""
+        self.probes.append(Probe(place, run, is_optional=False))
+
+    def expect(self, place: Place, run: Callable[[], None]) -> None:
+        """Add a probe of something that may be missing for a while, or only for this user."""
+        self.probes.append(Probe(place, run, is_optional=True))
+
     def set_default(self, option: Action) -> None:
-        """Let an option hold for all requests, as long as no action sets it anew."""
+        """Set an option for all requests; an action may set another value later."""
         if isinstance(option, SetOptions):
             self.site = replace(self.site, options=option.over(self.site.options))
         else:
@@ -43,7 +65,7 @@ class Draft:
     def finish(self, action: Action) -> Site:
         """Return the site whose requests run through ``action``.
 
-        As in the original, what nothing else answers is a file below the docroot.
+        As in lighttpd 2, a request that nothing else answers is for a file below the docroot.
         """
         log = self.site.access_log
         if log is not None:
@@ -53,7 +75,7 @@ class Draft:
 
 
 def in_order(actions: Iterable[Action]) -> Action:
-    """Return one action that runs all of them, without a sequence in a sequence."""
+    """Return one action that runs all of them, without a list in a list."""
     flat: list[Action] = []
     for action in actions:
         flat += action.actions if isinstance(action, ActionList) else (action,)

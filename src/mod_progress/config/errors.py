@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+#: Characters of a line that are shown: those around the error, where the line is longer.
+_WIDEST = 200
+
+#: Characters of the longest message; a message may quote a value of any length.
+_LONGEST_MESSAGE = 1000
+
+#: Characters of the longest name that the known names are compared with: the comparison takes time
+#: by the square of the length.
+_LONGEST_NAME = 100
+
+#: The user and the password in a URL, as in ``redis://user:password@host``.
+_PASSWORD = re.compile(r"(?<=://)[^\s\"']*(?=@)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +48,7 @@ class Place:
         return self.start - self._line_start + 1
 
     def __str__(self) -> str:
-        return f"{self.source.path}:{self.line}:{self.column}"
+        return f"{printable(self.source.path)}:{self.line}:{self.column}"
 
     @property
     def text(self) -> str:
@@ -42,11 +56,18 @@ class Place:
         return self.source.text[self.start : self.end]
 
     def picture(self) -> str:
-        """Return the line, and below it a caret for each character of the place in that line."""
+        """Return the line, and below it a caret for each character of the place in that line.
+
+        Of a long line it is the part around the place. Passwords in URLs are replaced by stars.
+        """
         text = self.source.text
         end = text.find("\n", self.start)
         line = text[self._line_start : end if end >= 0 else len(text)].rstrip("\r")
         before = self.start - self._line_start
+        line = _without_passwords(line)
+        if len(line) > _WIDEST:
+            cut = max(0, before - _WIDEST // 2)
+            line, before = line[cut : cut + _WIDEST], before - cut
         # A tab is as wide below as it is above.
         indent = "".join("\t" if character == "\t" else " " for character in line[:before])
         carets = max(1, min(self.end - self.start, len(line) - before))
@@ -60,24 +81,32 @@ class Place:
 class ConfigError(Exception):
     """One thing that is wrong with a configuration; its text is what a person reads."""
 
-    def __init__(self, message: str, place: Place | None, hint: str = "") -> None:
+    def __init__(
+        self, message: str, place: Place | None, hint: str = "", *, is_warning: bool = False
+    ) -> None:
         self.message = message
         #: Where it is; None where the file itself cannot be read.
         self.place = place
         #: The nearest name, where there is one that is near.
         self.hint = hint
+        #: Whether the gateway starts all the same.
+        self.is_warning = is_warning
         super().__init__(message)
 
     def __str__(self) -> str:
         suggestion = f"; did you mean {self.hint!r}?" if self.hint else ""
-        message = printable(self.message + suggestion)
+        message = _without_passwords(printable(self.message))
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[:_LONGEST_MESSAGE] + "…"
+        message = f"{'warning: ' if self.is_warning else ''}{message}{printable(suggestion)}"
         return f"{self.place}: {message}\n{self.place.picture()}" if self.place else message
 
 
-class Fault(ValueError):
-    """Something is wrong, found where the place in the file is not known.
+class UnplacedError(ValueError):
+    """Something is wrong, found by code that does not know where in a file it stands.
 
-    ``part`` is the part that it is about: offsets in the text that is looked at.
+    ``part`` is the part that it is about, where it is not the whole: offsets in the text that the
+    code has looked at.
     """
 
     def __init__(self, message: str, hint: str = "", part: tuple[int, int] | None = None) -> None:
@@ -86,7 +115,7 @@ class Fault(ValueError):
         self.part = part
 
     def at(self, place: Place) -> ConfigError:
-        """Return the error that it is there."""
+        """Return the error with its place, which is that of the text."""
         if self.part is not None:
             start, end = self.part
             place = Place(place.source, place.start + start, place.start + end)
@@ -94,7 +123,7 @@ class Fault(ValueError):
 
 
 class InvalidConfig(Exception):
-    """A configuration does not hold; ``errors`` is all that is wrong with it, in reading order."""
+    """A configuration cannot be used; ``errors`` is all that is wrong with it, in reading order."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = tuple(errors)
@@ -103,10 +132,15 @@ class InvalidConfig(Exception):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that ``name`` was probably meant to be, or an empty string."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     return next(iter(get_close_matches(name, sorted(known), n=1)), "")
 
 
 def printable(text: str) -> str:
-    """Return the text with what no terminal can show replaced."""
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() or c == "\t" else "�" for c in shown)
+    """Return the text with each character that no terminal can show replaced by "�"."""
+    return "".join(c if c.isprintable() or c == "\t" else "�" for c in text)
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD.sub(lambda password: "*" * len(password[0]), text)

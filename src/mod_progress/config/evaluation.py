@@ -1,4 +1,4 @@
-"""Expressions: from the syntax tree to values, while the configuration is read."""
+"""Evaluates expressions of the syntax tree, while the configuration is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from mod_progress.config import tree, values
-from mod_progress.config.errors import ConfigError, Fault, Place
+from mod_progress.config.errors import ConfigError, Place, UnplacedError
 from mod_progress.config.scope import Failed, Scope
 from mod_progress.config.values import Actions, Value
 
@@ -18,12 +18,12 @@ CompileBlock = Callable[[tree.Block], Actions]
 
 
 @contextmanager
-def faults_at(place: Place) -> Iterator[None]:
-    """Raise a `Fault` as the `ConfigError` that it is at ``place``."""
+def errors_at(place: Place) -> Iterator[None]:
+    """Turn an `UnplacedError` into the `ConfigError` at ``place``."""
     try:
         yield
-    except Fault as fault:
-        raise fault.at(place) from None
+    except UnplacedError as error:
+        raise error.at(place) from None
 
 
 def evaluate(node: tree.Expression, scope: Scope, block: CompileBlock) -> Value:
@@ -37,16 +37,14 @@ def evaluate(node: tree.Expression, scope: Scope, block: CompileBlock) -> Value:
         case tree.Pair():
             return of(node.key), of(node.value)
         case tree.Prefixed():
-            operand = of(node.operand)
-            with faults_at(node.place):
-                return values.prefix(node.operator, operand)
+            return _prefixed(node, of)
         case tree.Operation():
             return _operation(node, of)
-        case tree.Variable():
-            with faults_at(node.place):
+        case tree.Reference():
+            with errors_at(node.place):
                 return scope[node.name]
         case tree.Literal():
-            with faults_at(node.place):
+            with errors_at(node.place):
                 return _literal(node)
 
 
@@ -58,6 +56,16 @@ def _literal(node: tree.Literal) -> Value:
     if node.kind in _WORDS:
         return _WORDS[node.kind]
     raise Failed(node.kind)
+
+
+def _prefixed(node: tree.Prefixed, of: Callable[[tree.Expression], Value]) -> Value:
+    """Apply the prefixes, the last one first."""
+    value = of(node.operand)
+    for prefix in reversed(node.prefixes):
+        place = Place(node.place.source, prefix.place.start, node.place.end)
+        with errors_at(place):
+            value = values.prefix(prefix.operator, value)
+    return value
 
 
 def _list(node: tree.List, of: Callable[[tree.Expression], Value]) -> Value:
@@ -73,7 +81,7 @@ def _operation(node: tree.Operation, of: Callable[[tree.Expression], Value]) -> 
     value = of(node.first)
     for operator, operand in node.rest:
         right = of(operand)
-        with faults_at(node.place):
+        with errors_at(node.place):
             value = values.operate(operator, value, right)
     return value
 

@@ -1,4 +1,4 @@
-"""From the text of a file to its syntax tree, past every syntax error that it has."""
+"""Parses the text of a file to its syntax tree, and finds all its syntax errors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 from mod_progress.config import tree
 from mod_progress.config.builder import Builder, place_of
 from mod_progress.config.errors import ConfigError, Place, Source
-from mod_progress.config.recovery import Stuck, malformed
+from mod_progress.config.recovery import MALFORMED, Stuck, malformed
 from mod_progress.config.terminals import CLOSE, END, OPEN, grammar
 
-#: Brackets and blocks within each other: far more than a person writes, and few enough for what
-#: walks the tree by calling itself.
+#: Brackets and blocks within each other: far more than a person writes, and few enough for the
+#: functions that walk the tree by recursion.
 DEEPEST = 50
 
-#: Errors after which a file is given up: each costs one more parse.
+#: Errors after which a file is given up. Each costs two more parses, so a large file is given up
+#: after fewer: after so many tokens in all.
 MOST_ERRORS = 50
+MOST_TOKENS = 200_000
 
 
 def parse(source: Source) -> tuple[tree.Block, list[ConfigError]]:
     """Return the syntax tree of all that could be understood, and what could not."""
-    tokens = list(grammar().lex(source.text))
+    tokens = _tokens(source)
     errors = malformed(source, tokens)
     bracket = _too_deep(tokens)
     if bracket is not None:
@@ -34,7 +36,9 @@ def parse(source: Source) -> tuple[tree.Block, list[ConfigError]]:
         tokens = []
     end = tokens[-1].end_pos if tokens else 0
     tokens.append(Token(END, "", end, end_pos=end))
-    while len(errors) <= MOST_ERRORS:
+    read = 0
+    while len(errors) <= MOST_ERRORS and read <= MOST_TOKENS:
+        read += len(tokens)
         try:
             return _build(source, _feed(tokens)), errors
         except Stuck as stuck:
@@ -43,15 +47,29 @@ def parse(source: Source) -> tuple[tree.Block, list[ConfigError]]:
     return tree.Block(Place(source, 0, 0), ()), errors
 
 
+def _tokens(source: Source) -> list[Token]:
+    """Return the tokens, until there are too many that are no part of the language.
+
+    To find the end of a string that has none, the lexer reads to the end of the file each time.
+    """
+    tokens, wrong = [], 0
+    for token in grammar().lex(source.text):
+        tokens.append(token)
+        wrong += token.type in MALFORMED
+        if wrong > MOST_ERRORS:
+            break
+    return tokens
+
+
 def _build(source: Source, fed: Any) -> tree.Block:
     try:
         return Builder(source).transform(fed)
     except VisitError as error:
-        raise error.orig_exc from None  # as it was before lark wrapped it
+        raise error.orig_exc from None
 
 
 def _too_deep(tokens: Sequence[Token]) -> Token | None:
-    """Return the first bracket that is one too many."""
+    """Return the first bracket that is too deep, if there is one."""
     depth = 0
     for token in tokens:
         depth += (token.type in OPEN) - (token.type in CLOSE)
@@ -61,7 +79,7 @@ def _too_deep(tokens: Sequence[Token]) -> Token | None:
 
 
 def _feed(tokens: list[Token]) -> Any:
-    """Return the parser's tree; raises `Stuck` at the first token that has no place in it."""
+    """Return the parser's tree; raises `Stuck` at the first token that cannot stand there."""
     parser = grammar().parse_interactive()
     starts, braces = [0], list[int]()
     result = None
@@ -88,7 +106,7 @@ def _ends_statement(token: Token, parser: InteractiveParser) -> bool:
 
 
 def _expected(tokens: Sequence[Token]) -> frozenset[str]:
-    """Return the terminals that could follow, which only a parser that is not stuck knows."""
+    """Return the terminals that could follow; a parser that is stuck does not know them."""
     parser = grammar().parse_interactive()
     for token in tokens:
         parser.feed_token(token)

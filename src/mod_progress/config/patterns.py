@@ -1,4 +1,4 @@
-"""The syntax of patterns and of regular expressions, which are strings to the language."""
+"""The syntax of patterns and of regular expressions: to the language both are strings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import AnyStr
 
-from mod_progress.config.errors import Fault, nearest
-from mod_progress.gateway.actions import conditions
-from mod_progress.gateway.actions import templates as patterns
+from mod_progress.config.errors import UnplacedError, nearest
+from mod_progress.gateway.actions import conditions, templates
 from mod_progress.gateway.actions.conditions import Search, Variable
 from mod_progress.gateway.actions.templates import Part, Pattern
 
@@ -28,14 +27,14 @@ _REQUEST = ("request.", "req.")
 
 
 def parse_pattern(text: str, searches: Sequence[Search]) -> Pattern:
-    """Return the pattern; ``searches`` is what ``%1`` looks into, in that order."""
+    """Return the pattern. ``%1`` is filled in by the first of ``searches`` that finds something."""
     parts: list[bytes | Part] = []
     end = 0
     while end < len(text):
         match = _PARTS.match(text, end)
         if match is None:
             takes = r"one of %0 to %9, $0 to $9, %{req.path}, %{enc:req.path}, \%, \$, \? and \\"
-            raise Fault(f"expected {takes} in the pattern, at '{text[end:]}'")
+            raise UnplacedError(f"expected {takes} in the pattern, at '{text[end:]}'")
         parts.append(_part(match, searches))
         end = match.end()
     return Pattern(tuple(parts))
@@ -43,30 +42,30 @@ def parse_pattern(text: str, searches: Sequence[Search]) -> Pattern:
 
 def _part(match: re.Match[str], searches: Sequence[Search]) -> bytes | Part:
     if match["capture"]:
-        return patterns.capture(int(match["capture"]))
+        return templates.capture(int(match["capture"]))
     if match["outer"]:
-        return patterns.outer_capture(int(match["outer"]), searches)
+        return templates.outer_capture(int(match["outer"]), searches)
     if match["name"] is not None:
-        key = None if match["key"] is None else patterns.to_bytes(match["key"])
-        part = patterns.variable(find_variable(match["name"], key).read)
-        return patterns.encoded(part) if match["encoded"] else part
-    return patterns.to_bytes(match["text"] or match["escaped"])
+        key = None if match["key"] is None else templates.to_bytes(match["key"])
+        part = templates.variable(find_variable(match["name"], key).read)
+        return templates.encoded(part) if match["encoded"] else part
+    return templates.to_bytes(match["text"] or match["escaped"])
 
 
 def find_variable(name: str, key: bytes | None) -> Variable:
-    """Return the condition variable; ``key`` is what stands in brackets behind its name."""
+    """Return a variable of the request; ``key`` is what stands in brackets behind its name."""
     prefix = next(filter(name.startswith, _REQUEST), _REQUEST[0])
     short = name.removeprefix(prefix)
     if short == "header" and name != short:
         if key is None:
-            raise Fault(f'{name} needs the name of a header field: {name}["Referer"]')
+            raise UnplacedError(f'{name} needs the name of a header field: {name}["Referer"]')
         return conditions.header(key)
     known = conditions.VARIABLES
     if short == name or short not in known:
         names = [prefix + known_name for known_name in (*known, "header")]
-        raise Fault(f"unknown condition variable '{name}'", nearest(name, names))
+        raise UnplacedError(f"a request has no variable '{name}'", nearest(name, names))
     if key is not None:
-        raise Fault(f"{name} takes nothing in brackets")
+        raise UnplacedError(f"{name} takes nothing in brackets")
     return known[short]
 
 
@@ -74,8 +73,8 @@ def compile_expression(text: AnyStr) -> re.Pattern[AnyStr]:
     """Return the regular expression, in Python's syntax; its classes are those of ASCII."""
     try:
         with warnings.catch_warnings():
-            # What Python may come to read otherwise, such as POSIX classes.
+            # Python warns of what it may read in another way one day, such as POSIX classes.
             warnings.simplefilter("error")
             return re.compile(text, re.ASCII)
-    except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
-        raise Fault(f"bad regular expression: {error}") from None
+    except Exception as error:  # re.error, and what deep or huge expressions make of the compiler
+        raise UnplacedError(f"bad regular expression: {error}") from None

@@ -1,7 +1,7 @@
-"""What the parser does about a syntax error, so that it finds the next one too.
+"""Repairs the tokens behind a syntax error, so that the parser finds the next error too.
 
-The tokens are repaired, as little as can be: a missing semicolon or closing brace is put in; else
-the statement around the error is left out.
+The repair is small: a missing semicolon or closing brace is inserted. For other errors the
+statement around the error is left out.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from mod_progress.config.builder import place_of
 from mod_progress.config.errors import ConfigError, Place, Source
 from mod_progress.config.terminals import CLOSE, END, OPEN, STARTS, in_words
 
-#: Tokens for what is no part of the language, with what there is to say about it.
-_MALFORMED = {
+#: The terminals of what is no part of the language, with the message about each.
+MALFORMED = {
     "UNCLOSED": "this string is not closed",
     "UNKNOWN": "this is not part of the language; does it belong in quotes?",
 }
 
 
 def malformed(source: Source, tokens: Sequence[Token]) -> list[ConfigError]:
-    """Return the errors that are tokens by themselves."""
+    """Return an error for each token that is no part of the language."""
     errors = []
     doubt = ""
     for token in tokens:
         if token.type == "STRING" and "\n" in token:
             doubt = f"; or is it the one that starts in line {token.line}?"
-        elif token.type in _MALFORMED:
-            message = _MALFORMED[token.type]
+        elif token.type in MALFORMED:
+            message = MALFORMED[token.type]
             message += doubt if token.type == "UNCLOSED" else ""
             errors.append(ConfigError(message, place_of(source, token)))
     return errors
@@ -52,7 +52,7 @@ class Stuck(Exception):
         self._token = tokens[index]
         self._before = tokens[max(index - 1, 0)]
         self._expected = expected
-        #: Where the innermost statement starts, and where the open braces stand.
+        #: The index of the first token of the innermost statement, and those of the open braces.
         self._statement = statement
         self._braces = braces
         ends = self._token.type in STARTS | {"_RBRACE", END}
@@ -60,9 +60,9 @@ class Stuck(Exception):
         self._lacks_brace = "_RBRACE" in expected and self._token.type == END
 
     def errors(self, source: Source) -> list[ConfigError]:
-        """Say what is wrong, unless all of it is that a token is malformed."""
+        """Return what is wrong; nothing where `malformed` has the error."""
         token, before = place_of(source, self._token), place_of(source, self._before)
-        if self._token.type in _MALFORMED:
+        if self._token.type in MALFORMED:
             return []
         if self._lacks_semicolon:
             swallowed = self._before.type == "UNCLOSED"
@@ -77,12 +77,12 @@ class Stuck(Exception):
         return [ConfigError(message, token, hint=hint)]
 
     def repaired(self) -> list[Token]:
-        """Return the tokens with the error out of the way."""
+        """Return the tokens without the error."""
         before, after = self._tokens[: self._index], self._tokens[self._index :]
         if self._token.type == "UNCLOSED" and "_SEMICOLON" in self._expected:
-            # It has taken the semicolon of its line with it.
+            # The string that is not closed contains the semicolon of its line.
             return [*before, self._insertion("_SEMICOLON"), *after[1:]]
-        if self._token.type in _MALFORMED:
+        if self._token.type in MALFORMED:
             return before + after[1:]
         if self._lacks_semicolon:
             return [*before, self._insertion("_SEMICOLON"), *after]
@@ -95,7 +95,7 @@ class Stuck(Exception):
         return Token(terminal, "", end, end_pos=end)
 
     def _statement_end(self) -> int:
-        """Return where the innermost statement ends: never where it starts."""
+        """Return the index behind the innermost statement, which is more than that of its start."""
         compound = self._tokens[self._statement].type in ("_IF", "_SETUP")
         depth = 0
         for index in range(self._index, len(self._tokens) - 1):

@@ -1,4 +1,4 @@
-"""Variables: where they are kept, and who sees them."""
+"""Variables: where they are kept, and from where they are seen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from mod_progress import __version__
-from mod_progress.config.errors import Fault, nearest
+from mod_progress.config.errors import UnplacedError, nearest
 from mod_progress.config.values import Value
 
 _ENVIRONMENT = "sys.env."
 
 
 class Failed(Exception):
-    """The value that the variable should have was in error."""
+    """There is no value, because of an error that is known already."""
 
 
 class Scope:
@@ -27,24 +27,24 @@ class Scope:
         return self._holder(name) is not None
 
     def __getitem__(self, name: str) -> Value:
-        """Return a variable's value; raises `Fault`, or `Failed`."""
+        """Return a variable's value; raises `UnplacedError`, or `Failed`."""
         if name.startswith("sys."):
             return _system_variable(name)
         holder = self._holder(name)
         if holder is None:
-            raise Fault(f"undefined variable '{name}'", nearest(name, self.names()))
+            raise UnplacedError(f"undefined variable '{name}'", nearest(name, self.names()))
         value = holder._variables[name]
         if value is Failed:
             raise Failed(name)
         return value  # type: ignore[return-value]
 
     def assign(self, kind: str, name: str, value: Value | type[Failed]) -> None:
-        """Set a variable: the one that is seen under that name, else a new one of this scope.
+        """Set the variable that is seen under the name, or a new one of this scope.
 
-        ``local`` sets one of this scope, ``global`` one of the outermost.
+        With the kind ``local`` it is one of this scope, with ``global`` one of the outermost.
         """
         if name.startswith("sys."):
-            raise Fault("sys.* variables cannot be changed")
+            raise UnplacedError("sys.* variables cannot be changed")
         scope = self if kind == "local" else self._holder(name) or self
         if kind == "global":
             scope = self._outermost()
@@ -69,14 +69,21 @@ def _system_variable(name: str) -> Value:
     if name == "sys.pid":
         return os.getpid()
     if name == "sys.cwd":
-        return os.fsencode(Path.cwd())
+        return _working_directory()
     if name == "sys.version":
         return __version__.encode()
     if name.startswith(_ENVIRONMENT):
         key = name.removeprefix(_ENVIRONMENT)
         value = os.environb.get(key.encode())
         if value is None:
-            raise Fault(f"the environment has no '{key}'", nearest(key, os.environ))
+            raise UnplacedError(f"the environment has no '{key}'", nearest(key, os.environ))
         return value
     known = ("sys.pid", "sys.cwd", "sys.version", _ENVIRONMENT)
-    raise Fault(f"unknown variable '{name}'", nearest(name, known))
+    raise UnplacedError(f"unknown variable '{name}'", nearest(name, known))
+
+
+def _working_directory() -> bytes:
+    try:
+        return os.fsencode(Path.cwd())
+    except OSError as error:  # somebody has removed it
+        raise UnplacedError(f"there is no working directory: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The directives of setup: they say once how the gateway runs."""
+"""The directives of setup, which say how the gateway runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 
+from mod_progress.config import probes
 from mod_progress.config.argument import Argument
 from mod_progress.config.conditions import parse_network
 from mod_progress.config.directives import MODULES, Table
 from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError, nearest
-from mod_progress.config.evaluation import faults_at
-from mod_progress.gateway.address import AddressError, parse_listen_address
+from mod_progress.config.evaluation import errors_at
+from mod_progress.gateway.address import Address, AddressError, parse_listen_address
 from mod_progress.gateway.http.heads import TOKEN
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.listening import ListenError, tls_context
-from mod_progress.gateway.server.site import AccessLog, Listener, Tls
+from mod_progress.gateway.server.site import MOST_WORKERS, AccessLog, Listener, Tls
 from mod_progress.options import check_ttl
 from mod_progress.stores import open_store
 
@@ -27,13 +28,14 @@ SETUPS = Table[Callable[[Draft, Argument], None]]()
 _PROTOCOL = re.compile(TOKEN + b"(?:/" + TOKEN + b")?").fullmatch
 _HTTP, _HTTPS = 80, 443
 
-#: Limits of which 0 means none at all, or no bound; of the others it would let nothing through.
+#: Limits that may be 0, which means "none" or "no limit". Another limit of 0 would let nothing
+#: through.
 _ZERO_LIMITS = frozenset(
     "body_size body_least_rate idle_time tunnel_idle_time upstream_idle pipelined_size linger_time"
     " linger_size drain_time".split()
 )
 
-#: Directives of the original that mean limits of ours.
+#: Directives of lighttpd 2, and the limits that they set here.
 _LIMIT_NAMES = {
     "io.timeout": ("body_idle_time", "upstream_send_time", "upstream_read_time"),
     "keepalive.timeout": ("idle_time",),
@@ -42,7 +44,7 @@ _LIMIT_NAMES = {
 
 @SETUPS.add("module_load")
 def _module_load(draft: Draft, argument: Argument) -> None:
-    # A name that is nearly right counts as loaded, so that it is one error and not many.
+    # A module whose name is misspelt counts as loaded: one error, and none for each directive.
     strings = [item.string() for item in argument.items() if isinstance(item.value, bytes)]
     draft.modules.update(nearest(name, MODULES) for name in strings)
     for item in argument.items():
@@ -59,17 +61,19 @@ def _listen(draft: Draft, argument: Argument) -> None:
 
 
 def _listen_on(draft: Draft, argument: Argument, port: int, tls: Tls | None = None) -> None:
-    address = _address(argument, port)
+    parsed = _address(argument, port)
+    draft.require(argument.place, partial(probes.resolvable, parsed))
+    address = str(parsed)
     if address in (listener.address for listener in draft.site.listeners):
         raise ConfigError(f"{address} is listened on already", argument.place)
     draft.site = replace(draft.site, listeners=(*draft.site.listeners, Listener(address, tls)))
 
 
-def _address(argument: Argument, port: int) -> str:
+def _address(argument: Argument, port: int) -> Address:
     """Return the address to listen on, with its port."""
     takes = 'an address such as "127.0.0.1:8080", "[::1]:80", "*:80" or "unix:/path"'
     try:
-        return str(parse_listen_address(argument.string(takes), port))
+        return parse_listen_address(argument.string(takes), port)
     except AddressError as error:
         raise ConfigError(f"{argument.directive}: {error}", argument.place) from None
 
@@ -97,7 +101,7 @@ def _openssl(draft: Draft, argument: Argument) -> None:
 
 
 def _tls(pemfile: Argument, privkey: Argument | None) -> Tls:
-    """Return the certificate and its key, which may be in one file, as in the original."""
+    """Return the certificate and its key. As in lighttpd 2 they may be in one file."""
     takes = 'a path, or ["cert" => "path", "key" => "path"]'
     if isinstance(pemfile.value, tuple):
         paths = {key.string(takes): value.path() for key, value in pemfile.pairs(takes)}
@@ -110,7 +114,8 @@ def _tls(pemfile: Argument, privkey: Argument | None) -> Tls:
 
 @SETUPS.add("workers")
 def _workers(draft: Draft, argument: Argument) -> None:
-    draft.site = replace(draft.site, workers=argument.integer("a number of processes", least=1))
+    workers = argument.integer("a number of processes", least=1, most=MOST_WORKERS)
+    draft.site = replace(draft.site, workers=workers)
 
 
 @SETUPS.add("progress.ttl", "mod_progress")
@@ -121,14 +126,17 @@ def _ttl(draft: Draft, argument: Argument) -> None:
 
 @SETUPS.add("progress.store", "mod_progress")
 def _store(draft: Draft, argument: Argument) -> None:
-    store = argument.string('"local", "local:NAME", "memory" or "redis://…"')
+    takes = '"local", "local:NAME", "memory", "redis://…", "env:NAME" or "file:/path"'
+    store = argument.string(takes)
     argument.check(lambda _: open_store(store).close())
     draft.site = replace(draft.site, store=store)
 
 
 @SETUPS.add("accesslog", "mod_accesslog")
 def _access_log(draft: Draft, argument: Argument) -> None:
-    draft.site = replace(draft.site, access_log=AccessLog(argument.path()))
+    path = argument.path()
+    draft.expect(argument.place, partial(probes.writable_file, path))
+    draft.site = replace(draft.site, access_log=AccessLog(path))
 
 
 @SETUPS.add("accesslog.format", "mod_accesslog")
@@ -140,7 +148,7 @@ def _access_log_format(draft: Draft, argument: Argument) -> None:
 def _trust(draft: Draft, argument: Argument) -> None:
     networks = []
     for item in argument.items():
-        with faults_at(item.place):
+        with errors_at(item.place):
             networks.append(parse_network(item.string("addresses and networks")))
     draft.site = replace(draft.site, trusted=(*draft.site.trusted, *networks))
 

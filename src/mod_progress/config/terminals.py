@@ -1,4 +1,4 @@
-"""The grammar, and what its terminals mean to who reads an error."""
+"""The grammar, and the words for its terminals in errors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from importlib.resources import files
 
 from lark import Lark
 
-#: What lark calls the end of the file.
+#: Lark's name for the end of the file.
 END = "$END"
 
 OPEN = frozenset({"_LBRACE", "_LBRACKET", "_LPAREN"})
 CLOSE = frozenset({"_RBRACE", "_RBRACKET", "_RPAREN"})
 
-#: What a statement starts with.
+#: The terminals that a statement starts with.
 STARTS = frozenset("NAME _IF _SETUP _INCLUDE LOCAL GLOBAL".split())
 
-#: Sets of terminals with one word for all of them; those without one go without saying.
+#: Sets of terminals with one word for all of them. Those with an empty word are left out.
 _WORDS = {
     frozenset(
         "STRING INTEGER TRUE FALSE NONE DEFAULT NAME NOT NOT_WORD MINUS UNCLOSED UNKNOWN"
@@ -25,7 +25,7 @@ _WORDS = {
     ): "a value",
     STARTS: "a directive",
     frozenset({"NAME", "LOCAL", "GLOBAL"}): "a directive for setup",
-    frozenset("NAME NOT NOT_WORD _LPAREN".split()): "a condition variable",
+    frozenset("NAME NOT NOT_WORD _LPAREN".split()): "a variable of the request",
     frozenset("PLUS MINUS TIMES DIVIDE".split()): "",
     frozenset({"NAME"}): "a name",
     frozenset({"STRING"}): "a string",
@@ -36,7 +36,7 @@ _WORDS = {
 
 @cache
 def grammar() -> Lark:
-    """Build the parser: once, as it takes 40 ms."""
+    """Return the parser; it is built once, which takes 40 ms."""
     return Lark(
         files(__package__).joinpath("grammar.lark").read_text("utf-8"),
         start="file",
@@ -47,7 +47,7 @@ def grammar() -> Lark:
 
 
 def in_words(terminals: Iterable[str]) -> str:
-    """Say what any of the terminals is: ``a value, ',' or ';'``."""
+    """Return the words for the terminals: ``a value, ',' or ';'``."""
     rest = set(terminals)
     words = []
     for members, word in _WORDS.items():

@@ -1,6 +1,6 @@
 """The syntax tree of a configuration file: what was written, and where.
 
-Nothing is evaluated here: an integer is still its digits, a string still has its quotes.
+Nothing is evaluated yet: an integer is its digits, and a string has its quotes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Literal(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Variable(Node):
-    """The use of a variable's value."""
+class Reference(Node):
+    """A name that stands for a value: of a variable or, in a test, of something of the request."""
 
     name: str
 
@@ -50,16 +50,23 @@ class Pair(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Prefixed(Node):
-    """An operand behind a sign: ``-``, ``!``, ``not``, or the type that it is cast to."""
+class Prefix(Node):
+    """What stands before an operand: ``-``, ``!``, ``not``, or the type that it is cast to."""
 
     operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed(Node):
+    """An operand with its prefixes, in the order in which they are written."""
+
+    prefixes: tuple[Prefix, ...]
     operand: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Node):
-    """Two or more operands, with the operator before each but the first; from left to right."""
+    """Two or more operands, from left to right; ``rest`` has each with the operator before it."""
 
     first: Expression
     rest: tuple[tuple[str, Expression], ...]
@@ -72,7 +79,7 @@ class Block(Node):
     statements: tuple[Statement, ...]
 
 
-Expression = Literal | Variable | List | Pair | Prefixed | Operation | Block
+Expression = Literal | Reference | List | Pair | Prefixed | Operation | Block
 
 
 # Statements
@@ -97,7 +104,7 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Setup(Node):
-    """What runs while the file is read."""
+    """Statements of ``setup``, which run while the file is read."""
 
     statements: tuple[Assignment | Call, ...]
 
@@ -110,14 +117,14 @@ class Include(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition(Node):
-    """``if`` with its tests in order, and what stands behind the last ``else``."""
+class Conditional(Node):
+    """``if`` with its tests in order, and the block behind the last ``else``."""
 
     branches: tuple[tuple[Test, Block], ...]
     otherwise: Block | None
 
 
-Statement = Assignment | Call | Setup | Include | Condition
+Statement = Assignment | Call | Setup | Include | Conditional
 
 
 # Tests
@@ -125,9 +132,9 @@ Statement = Assignment | Call | Setup | Include | Condition
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Node):
-    """A condition variable beside a value; alone, ``operator`` and ``value`` are None."""
+    """A variable of the request, compared with a value; alone, it has no operator and no value."""
 
-    variable: Variable
+    variable: Reference
     key: Literal | None
     operator: str | None
     value: Expression | None

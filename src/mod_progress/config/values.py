@@ -1,16 +1,17 @@
 """The values of the language: what literals stand for, and what operators make of values.
 
-Strings are bytes, as in the original, and integers have 64 bits. What does not hold is a `Fault`.
+As in lighttpd 2, strings are bytes, and integers have 64 bits. What is wrong raises
+`UnplacedError`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mod_progress.config.errors import Fault, nearest
+from mod_progress.config.errors import UnplacedError, nearest
 from mod_progress.gateway.exchange import Action
 
 
@@ -34,10 +35,16 @@ _TYPES = {
 
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 _BEYOND = "the integer is beyond 64 bits"
-#: Digits of an integer that is worth converting.
-_LONGEST = 100
+#: Digits of the longest literal; the longest of 64 bits are shorter, but for zeros before them.
+_MOST_DIGITS = 100
 
-#: What the suffix of an integer multiplies it with: bytes, or seconds.
+#: What operators make is bounded: ``a = a + a;`` in a few lines would take all memory. Bytes of a
+#: string, values of a list, and lists that are within each other.
+LONGEST_STRING = 1024**2
+LONGEST_LIST = 100_000
+DEEPEST_LIST = 100
+
+#: What the unit of an integer multiplies it with: bytes, or seconds.
 UNITS: dict[str, int | Fraction] = {
     **{f"{prefix}byte": 1024**power for power, prefix in enumerate(("", *"kmgtp"))},
     **{f"{prefix}bit": Fraction(1024**power, 8) for power, prefix in enumerate(("", *"kmgtp"))},
@@ -63,21 +70,22 @@ def integer(literal: str) -> int:
     match = _INTEGER(literal)
     if match is None:
         forms = "decimal, octal behind 0 or hexadecimal behind 0x"
-        raise Fault(f"'{literal}' is no integer, {forms}; a string stands in quotes")
+        raise UnplacedError(f"'{literal}' is no integer, {forms}; a string stands in quotes")
     digits, unit = match.groups()
-    if len(digits) > _LONGEST:
-        raise Fault(_BEYOND)
+    if len(digits) > _MOST_DIGITS:
+        raise UnplacedError(_BEYOND)
     number = int(digits, 16 if digits[1:2] == "x" else 8 if digits[0] == "0" else 10)
     if unit and unit not in UNITS:
         longer = filter(lambda known: known.startswith(unit), UNITS)
-        raise Fault(f"'{unit}' is not a unit", next(longer, nearest(unit, UNITS)))
+        raise UnplacedError(f"'{unit}' is not a unit", next(longer, nearest(unit, UNITS)))
     return _in_range(int(number * UNITS.get(unit, 1)))
 
 
 def string(literal: str) -> bytes:
-    """Return what stands between the quotes, escapes resolved.
+    """Return what stands between the quotes, with escapes resolved.
 
-    Behind ``e`` only the known escapes are allowed; else what is none stays as it is.
+    In a string with ``e`` before it, a backslash that starts no known escape is an error; in others
+    it stays.
     """
     strict = literal.startswith("e")
     opening = 1 + strict
@@ -91,7 +99,7 @@ def string(literal: str) -> bytes:
         if strict or character == "x":
             lacks = "two hexadecimal digits" if character == "x" else "a known escape character"
             part = (opening + match.start(), opening + match.end())
-            raise Fault(f"expected {lacks} behind the backslash", part=part)
+            raise UnplacedError(f"expected {lacks} behind the backslash", part=part)
         return match[0]
 
     return _ESCAPE.sub(resolve, literal[opening:-1]).encode("utf-8", "surrogateescape")
@@ -99,17 +107,32 @@ def string(literal: str) -> bytes:
 
 def written(value: Value) -> str:
     """Return the value as a configuration could write it; lists in square brackets."""
-    if isinstance(value, bytes):
-        text = value.decode("utf-8", "surrogateescape")
-        text = re.sub(r'[\\"]', r"\\\g<0>", text)
-        return '"' + text + '"'
+    pieces, size = [], 0
+    for piece in _pieces(value, 0):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LONGEST_STRING:
+            raise UnplacedError(f"the string is longer than {LONGEST_STRING} bytes")
+    return "".join(pieces)
+
+
+def _pieces(value: Value, depth: int) -> Iterator[str]:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(written, value))}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "none"
-    return str(value) if isinstance(value, int) else "{ … }"
+        if depth == DEEPEST_LIST:
+            raise UnplacedError(f"more than {DEEPEST_LIST} lists are within each other")
+        for number, item in enumerate(value):
+            yield ", " if number else "["
+            yield from _pieces(item, depth + 1)
+        yield "]" if value else "[]"
+    elif isinstance(value, bytes):
+        text = value.decode("utf-8", "surrogateescape")
+        yield '"' + re.sub(r'[\\"]', r"\\\g<0>", text) + '"'
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif isinstance(value, int):
+        yield str(value)
+    else:
+        yield "none" if value is None else "{ … }"
 
 
 def operate(operator: str, left: Value, right: Value) -> Value:
@@ -118,43 +141,55 @@ def operate(operator: str, left: Value, right: Value) -> Value:
         return _in_range(_ARITHMETIC[operator](left, right))
     if operator == "+":
         if isinstance(left, bytes) and isinstance(right, bytes):
-            return left + right
+            return _joined(left, right)
         if isinstance(left, tuple) and isinstance(right, tuple):
-            return left + right
+            return _appended(left, right)
     takes = "two integers, strings or lists" if operator == "+" else "two integers"
-    raise Fault(f"'{operator}' takes {takes}, not {type_of(left)} and {type_of(right)}")
+    raise UnplacedError(f"'{operator}' takes {takes}, not {type_of(left)} and {type_of(right)}")
 
 
 def prefix(operator: str, value: Value) -> Value:
     """Return the value behind a sign, or cast to the type ``operator``."""
     if operator not in _PREFIXES:
-        takes = ("int", "string")
-        raise Fault(f"cast takes 'int' or 'string', not '{operator}'", nearest(operator, takes))
+        message = f"cast takes 'int' or 'string', not '{operator}'"
+        raise UnplacedError(message, nearest(operator, ("int", "string")))
     return _PREFIXES[operator](value)
+
+
+def _joined(left: bytes, right: bytes) -> bytes:
+    if len(left) + len(right) > LONGEST_STRING:
+        raise UnplacedError(f"the string is longer than {LONGEST_STRING} bytes")
+    return left + right
+
+
+def _appended(left: tuple[Value, ...], right: tuple[Value, ...]) -> tuple[Value, ...]:
+    if len(left) + len(right) > LONGEST_LIST:
+        raise UnplacedError(f"the list has more than {LONGEST_LIST} values")
+    return left + right
 
 
 def _in_range(number: int) -> int:
     if not SMALLEST <= number <= LARGEST:
-        raise Fault(_BEYOND)
+        raise UnplacedError(_BEYOND)
     return number
 
 
 def _divide(dividend: int, divisor: int) -> int:
     if divisor == 0:
-        raise Fault("division by zero")
+        raise UnplacedError("division by zero")
     quotient = abs(dividend) // abs(divisor)
     return quotient if (dividend < 0) == (divisor < 0) else -quotient
 
 
 def _negative(value: Value) -> Value:
     if type(value) is not int:
-        raise Fault(f"'-' takes an integer, not {type_of(value)}")
+        raise UnplacedError(f"'-' takes an integer, not {type_of(value)}")
     return _in_range(-value)
 
 
 def _inverse(value: Value) -> Value:
     if not isinstance(value, bool):
-        raise Fault(f"'!' takes a boolean, not {type_of(value)}")
+        raise UnplacedError(f"'!' takes a boolean, not {type_of(value)}")
     return not value
 
 
@@ -164,7 +199,7 @@ def _as_integer(value: Value) -> Value:
     if isinstance(value, bytes) and _DECIMAL(value):
         return _in_range(int(value))
     what = written(value) if isinstance(value, bytes) else type_of(value)
-    raise Fault(f"cast(int) takes a decimal integer in a string or a boolean, not {what}")
+    raise UnplacedError(f"cast(int) takes a decimal integer in a string or a boolean, not {what}")
 
 
 def _as_string(value: Value) -> Value:

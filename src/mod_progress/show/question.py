@@ -28,6 +28,9 @@ MOST_WAIT = 30
 _WAIT = re.compile(rb'(?:^|,)[ \t]*wait[ \t]*=[ \t]*"?([0-9]+)"?[ \t]*(?:[,;]|$)', re.IGNORECASE)
 
 
+_STREAM = EVENTS.content_type.encode()
+
+
 class Question(NamedTuple):
     """A request for progress, as a front finds it."""
 
@@ -76,6 +79,12 @@ class Subscription(NamedTuple):
     several: bool
     #: The value of Last-Event-ID: the last event that the client has.
     last: str
+
+
+def choose_format(question: Question, form: Format) -> Format:
+    """Return `EVENTS` where the client accepts a stream, as an EventSource does; else ``form``."""
+    accepted = question.field(b"accept")
+    return EVENTS if accepted and _STREAM in accepted.lower() else form
 
 
 def inquire(question: Question, form: Format) -> Inquiry | Subscription | None:

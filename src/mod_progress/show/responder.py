@@ -12,7 +12,7 @@ from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE, Answer, r
 from mod_progress.show.answering import answer_inquiry
 from mod_progress.show.formats import Fields, Format, find_format
 from mod_progress.show.origins import Origins
-from mod_progress.show.question import Question, inquire
+from mod_progress.show.question import Question, choose_format, inquire
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
@@ -24,7 +24,7 @@ _MOST_NAME = 100
 
 
 class Responder:
-    """Answers in the format that the query names, else in ``form``.
+    """Answers in the format that the query names, or else that the client accepts, or in ``form``.
 
     Pages of the origins in ``allow_origins`` may read the answers. Without a ``ticker`` no answer
     waits for news. Raises `options.OptionError` where a parameter is not what it takes.
@@ -73,7 +73,9 @@ class Responder:
 
     def _find_form(self, question: Question) -> Format:
         named = find_parameter(question.query, FORMAT_PARAMETER)
-        return self._form if named is None else find_format(named[:_MOST_NAME].decode("latin-1"))
+        if named is None:
+            return choose_format(question, self._form)
+        return find_format(named[:_MOST_NAME].decode("latin-1"))
 
 
 def _with_fields(answer: Answer, fields: Fields) -> Answer:

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import Store
+from mod_progress.stores.reference import dereference
 
 __all__ = ["open_store"]
 
+logger = logging.getLogger("mod_progress")
 
-def open_store(spec: str) -> Store:
+_NAMES = (
+    "memory, local, local:NAME, a redis://, rediss:// or unix:// URL, or env:NAME or file:PATH "
+    "which holds one of them"
+)
+
+
+def open_store(spec: str | None = None) -> Store:
     """Return the store that ``spec`` names. It opens nothing before its first use.
 
-    Raises `OptionError` if ``spec`` names no store, or needs an extra that is not installed.
+    Without a name it is `local`, or `memory` on a system that has no `local`, which the log says.
+    Raises `OptionError` if ``spec`` names no store, or one that needs what is not installed. No
+    credential is in its text.
     """
-    scheme, _, rest = spec.partition(":")
-    if spec == "memory":
+    if spec is None:
+        return _open_default()
+    name = dereference(spec)
+    try:
+        return _open(name)
+    except OptionError as error:
+        if name == spec:
+            raise
+        raise OptionError("store", spec, error.takes) from None
+
+
+def _open_default() -> Store:
+    try:
+        return _open("local")
+    except OptionError as error:
+        logger.warning("%s; until then each process knows its own transfers alone", error)
+        return _open("memory")
+
+
+def _open(name: str) -> Store:
+    scheme, separator, rest = name.partition(":")
+    if name == "memory":
         from mod_progress.stores.memory import MemoryStore
 
         return MemoryStore()
     if scheme == "local":
-        from mod_progress.stores.lmdb.store import LocalStore
-
-        return LocalStore(rest if ":" in spec else None)
+        try:
+            from mod_progress.stores.lmdb.store import LocalStore
+        except ImportError as error:  # Windows has no fcntl
+            takes = f"there on this system ({error}): take memory or a redis:// URL"
+            raise OptionError("store", name, takes) from None
+        return LocalStore(rest if separator else None)
     if scheme in ("redis", "rediss", "unix"):
         try:
             from mod_progress.stores.redis.store import RedisStore
         except ModuleNotFoundError:
             takes = "there without its extra: pip install 'mod-progress[redis]'"
             raise OptionError("store", f"{scheme}://...", takes) from None
-        return RedisStore(spec)
-    raise OptionError(
-        "store", spec, "memory, local, local:NAME or a redis://, rediss:// or unix:// URL"
-    )
+        return RedisStore(name)
+    if "/" in name or "@" in name:  # a URL with a mistake may hold a password too
+        name = f"{scheme}:..." if scheme.isalpha() else "..."
+    raise OptionError("store", name, _NAMES)

@@ -1,4 +1,4 @@
-"""What the log says of a store: once that it fails, and once that it works again."""
+"""Log once when a store fails, and once when it works again."""
 
 from __future__ import annotations
 

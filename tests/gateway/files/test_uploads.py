@@ -18,7 +18,7 @@ from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.files.static import Docroot, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
-from mod_progress.gateway.files.uploads import StoreUploads
+from mod_progress.gateway.files.uploads import MOST_FOLDERS, StoreUploads
 from mod_progress.gateway.limits import Limits
 from mod_progress.options import Options
 from tests.gateway.files.fuse import file_system
@@ -149,6 +149,50 @@ def test_a_raw_body_gets_a_safe_name(
     headers = {"Content-Disposition": disposition} if disposition else {}
     assert plain.request(method, path, SMALL, headers).status == 201
     assert stored(directory) == {name: SMALL}
+
+
+@pytest.fixture
+def keeping(gateway: Callable[..., Gateway], directory: Path) -> Gateway:
+    """Start a gateway that keeps the folders below /up."""
+    return gateway(StoreUploads(str(directory), below="/up", served="/files"))
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/up/a", "a"),
+        ("/up/x/a", "x/a"),
+        ("/up/x//y/a", "x/y/a"),
+        ("/up/x/../a", "a"),
+        ("/up/%2e%2e/%2e%2e/a", "a"),
+        ("/up/.hidden/con/a", "hidden/_con/a"),
+        ("/up/x%5cy/a", "y/a"),
+        ("/up/x/", "x/upload"),
+        ("/other/x/a", "other/x/a"),
+    ],
+)
+def test_folders_are_kept_under_safe_names(
+    keeping: Gateway, directory: Path, target: str, name: str
+) -> None:
+    answer = keeping.request("PUT", target, SMALL)
+    assert answer.status == 201
+    assert answer.json()["files"] == [{"name": name, "size": len(SMALL)}]
+    assert answer.headers["location"] == f"/files/{name}"
+    assert (directory / name).read_bytes() == SMALL
+
+
+def test_a_file_is_no_folder(keeping: Gateway, directory: Path) -> None:
+    assert keeping.request("PUT", "/up/x", SMALL).status == 201
+    for target in ("/up/x/a", "/up/x/y/a"):
+        answer = keeping.request("PUT", target, SMALL)
+        assert answer.status == 409
+        assert "there is a file where the folder x" in answer.json()["error"]
+    assert stored(directory) == {"x": SMALL}
+
+
+def test_folders_go_only_so_deep(keeping: Gateway) -> None:
+    assert keeping.request("PUT", "/up" + "/x" * MOST_FOLDERS + "/a", SMALL).status == 201
+    assert keeping.request("PUT", "/up" + "/x" * (MOST_FOLDERS + 1) + "/a", SMALL).status == 400
 
 
 def test_many_at_once_with_one_name_are_all_kept(plain: Gateway, directory: Path) -> None:
@@ -385,7 +429,7 @@ def test_a_full_disk_is_507(plain: Gateway, directory: Path, how: str) -> None:
         body = pieces(LARGE) if how == "chunked" else LARGE
         answer = plain.request("PUT", "/a", body)
     assert answer.status == 507
-    assert answer.json() == {"error": "it is larger than a file may be on the server's disk"}
+    assert answer.json() == {"error": "the body is larger than a file may be on the server's disk"}
     assert stored(directory) == {"before": SMALL}
     assert plain.request("PUT", "/after", SMALL).status == 201
 

@@ -6,14 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mod_progress.stores.contract import CAPACITY, StoreBusy, StoreError, Update
+from mod_progress.stores.lmdb import directory
 from mod_progress.stores.lmdb import environment as environments
-from mod_progress.stores.lmdb.store import BYTES_AN_ENTRY, LocalStore
+from mod_progress.stores.lmdb.store import _VALUE_SIZE, BYTES_AN_ENTRY, LocalStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.stores.store_servers import eventually
 
@@ -137,15 +139,102 @@ def test_files_that_were_deleted_are_made_anew(store: LocalStore, tmp_path: Path
     assert store.lookup("b") == DONE
 
 
-def test_a_directory_of_another_makes_a_store_that_is_away(
-    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def _no_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever place there is belongs to another user."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, -1)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(theirs))
+    monkeypatch.setattr(directory, "SHARED_MEMORY", str(theirs))
+    monkeypatch.setattr(tempfile, "tempdir", str(theirs))
+
+
+@pytest.mark.usefixtures("_no_place")
+def test_without_a_safe_place_the_store_is_away_and_says_so_once(
+    store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / f"mod_progress-{os.geteuid()}").mkdir(mode=0o755)
     for _ in range(3):
         assert store.lookup("a") == UNKNOWN
-        with pytest.raises(StoreError):
+        assert store.lookup_many(["a", "b"]) == [UNKNOWN, UNKNOWN]
+        assert store.entries(10) == []
+        with pytest.raises(StoreError, match="it belongs to another user"):
             store.publish([update("a")])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+@pytest.fixture
+def _no_working_directory(tmp_path: Path) -> Iterator[None]:
+    before = Path.cwd()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    yield
+    os.chdir(before)
+
+
+@pytest.mark.usefixtures("_no_working_directory")
+def test_without_a_working_directory_the_default_store_is_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = LocalStore()
+    for _ in range(3):
+        assert store.lookup("a") == UNKNOWN
+        with pytest.raises(StoreError, match="was removed"):
+            store.publish([update("a")])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("store local: the working directory, which gives it")
+    store.close()
+
+
+@pytest.mark.usefixtures("_no_working_directory")
+def test_a_named_store_needs_no_working_directory(store: LocalStore) -> None:
+    store.publish([update("a")])
+    assert store.lookup("a") == DONE
+
+
+def test_values_that_are_no_entries_read_as_unknown_and_are_replaced(store: LocalStore) -> None:
+    foreign = [b"", b"short", bytes(200), b"\xff" * _VALUE_SIZE]
+    names = [f"foreign{number}" for number in range(len(foreign))]
+    with store._open().writing(1.0) as transaction:
+        for name, value in zip(names, foreign, strict=True):
+            transaction.put(b"e" + name.encode(), value)
+            transaction.put(b"t" + bytes(8) + name.encode(), b"")
+    assert store.lookup_many(names) == [UNKNOWN] * 4
+    assert [store.lookup(name) for name in names] == [UNKNOWN] * 4
+    assert store.entries(10) == []
+    store.publish([update(name) for name in names])
+    assert store.lookup_many(names) == [DONE] * 4
+
+
+def test_a_lookup_raises_nothing_whatever_happens(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    assert store.lookup("\ud800") == UNKNOWN
+    monkeypatch.setattr(LocalStore, "_open", fail)
+    for _ in range(3):
+        assert store.lookup("a") == UNKNOWN
+        assert store.lookup_many(["a", "b"]) == [UNKNOWN] * 2
+        assert store.entries(10) == []
+    assert len(caplog.records) == 3
+    assert all(record.exc_info for record in caplog.records)
+
+
+def test_files_that_can_neither_be_used_nor_deleted_are_a_fault_of_the_store(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "rename", fail)
+    full = LocalStore("full", map_size=1 << 18)
+    with pytest.raises(StoreError, match="it is full"):
+        publish_many(full, 10_000)
+    full.close()
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from mod_progress.stores.contract import Update
-from mod_progress.stores.redis.store import _PUBLISH, PREFIX, RedisStore
-from mod_progress.transfer import Snapshot, State
-from tests.stores.store_servers import RedisServer, look
+from mod_progress.stores.redis.store import _PUBLISH, _VALUE_SIZE, PREFIX, RedisStore
+from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.stores.store_servers import RedisServer, eventually, look, look_many
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
@@ -32,6 +36,91 @@ def test_the_server_expires_the_entries(redis_server: RedisServer) -> None:
             Update("done", 1, DONE, 30.0, first=True),
         ]
     )
-    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:runs")) <= 36_000
-    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:done")) <= 30_000
+    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:v1:runs")) <= 36_000
+    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:v1:done")) <= 30_000
     store.close()
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> Iterator[RedisStore]:
+    store = RedisStore(redis_server.url)
+    yield store
+    store.close()
+
+
+#: What another program may have written under our prefix, as words of redis-cli.
+FOREIGN = {
+    "empty": ["SET", ""],
+    "short": ["SET", "hello"],
+    "as long as an entry": ["SET", "z" * _VALUE_SIZE],
+    "a list": ["RPUSH", "x"],
+    "a hash": ["HSET", "field", "x"],
+    "a set": ["SADD", "x"],
+}
+
+
+def write_foreign(server: RedisServer) -> list[str]:
+    identifiers = []
+    for number, (command, *words) in enumerate(FOREIGN.values()):
+        identifiers.append(f"foreign{number}")
+        server.command(command, f"mod_progress:v1:{identifiers[-1]}", *words)
+    return identifiers
+
+
+def test_values_of_another_program_read_as_unknown(
+    redis_server: RedisServer, store: RedisStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    identifiers = write_foreign(redis_server)
+    store.publish([Update("mine", 1, RUNNING, 30.0, first=True)])
+    assert look_many(store, ["mine", *identifiers, "mine"]) == [
+        RUNNING,
+        *[UNKNOWN] * len(FOREIGN),
+        RUNNING,
+    ]
+    for identifier in identifiers:
+        assert look(store, identifier) == UNKNOWN
+        assert look(store, "mine") == RUNNING
+    assert store.entries(100).result(timeout=10) == [("mine", RUNNING)]
+    assert not caplog.records
+
+
+def test_a_transfer_replaces_the_value_of_another_program(
+    redis_server: RedisServer, store: RedisStore
+) -> None:
+    identifiers = write_foreign(redis_server)
+    # All but the one that looks like the entry of a later transfer.
+    identifiers.remove("foreign2")
+    updates = [Update(each, 1, RUNNING, 30.0, first=True) for each in identifiers]
+    assert store.publish(updates).displaced == []
+    assert look_many(store, identifiers) == [RUNNING] * len(identifiers)
+
+
+def test_keys_that_are_no_ids_are_not_listed(redis_server: RedisServer, store: RedisStore) -> None:
+    for key in "", " ", "\u00e9", "x" * 129:
+        redis_server.command("SET", f"mod_progress:v1:{key}", "hello")
+    store.publish([Update("mine", 1, RUNNING, 30.0, first=True)])
+    assert store.entries(100).result(timeout=10) == [("mine", RUNNING)]
+
+
+def test_a_listing_is_empty_whatever_happens(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_list", fail)
+        for _ in range(3):
+            assert store.entries(100).result(timeout=10) == []
+    assert len(caplog.records) == 1
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert store.entries(100).result(timeout=10) == []
+
+
+def test_two_versions_of_the_layout_do_not_meet(
+    redis_server: RedisServer, store: RedisStore
+) -> None:
+    store.publish([Update("a", 1, RUNNING, 30.0, first=True)])
+    assert redis_server.command("KEYS", "*") == "mod_progress:v1:a"
+    redis_server.command("RENAME", "mod_progress:v1:a", "mod_progress:a")
+    eventually(lambda: look(store, "a") == UNKNOWN)

@@ -35,8 +35,8 @@ class SameOrigin:
     On a loopback address, any request for a foreign host is refused. A page can point a name of
     its own at 127.0.0.1 (DNS rebinding), and the browser then takes our answers for its own.
 
-    ``hosts`` are names, in lower case and without port, under which the site is known beside the
-    one of the request: their pages may send requests, and a loopback address answers to them.
+    ``hosts`` are more names of the site, in lower case and without port. Their pages may send
+    requests, and a loopback address answers to them.
     """
 
     hosts: frozenset[bytes] = frozenset()
@@ -46,14 +46,14 @@ class SameOrigin:
         if self._is_rebound(exchange):
             raise Refusal(
                 403,
-                "on a loopback address, this server answers to localhost and to no foreign host; "
-                "access.same_origin in a configuration can name others",
+                "on a loopback address, this server answers to localhost and to IP addresses; "
+                "access.same_origin in a configuration can name more hosts",
             )
         if self._is_cross_site(exchange):
             raise Refusal(403, "a page of another site has sent this request")
 
     def _is_rebound(self, exchange: Exchange) -> bool:
-        """Whether the request is for a name that has no business on a loopback address."""
+        """Whether the request came to a loopback address under a foreign name."""
         client, host = exchange.client, host_name(exchange.request.host)
         if host in (b"", b"localhost") or host in self.hosts:
             return False
@@ -80,7 +80,7 @@ class SameOrigin:
 
 
 def _is_address(host: bytes) -> bool:
-    """Whether this is an IP address: no name, so nobody can point it elsewhere."""
+    """Whether this is an IP address, which nobody can point elsewhere."""
     try:
         ip_address(host.strip(b"[]").decode("ascii", "replace"))
     except ValueError:

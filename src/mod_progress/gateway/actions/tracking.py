@@ -9,7 +9,7 @@ from mod_progress.gateway.exchange import Exchange
 from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import JSON, Format
-from mod_progress.show.question import Question, inquire
+from mod_progress.show.question import Question, choose_format, inquire
 from mod_progress.tracker import logger
 
 
@@ -80,7 +80,8 @@ class Show:
         if exchange.handler is not None:
             return
         request = exchange.request
-        inquiry = inquire(Question(request.method, request.query, request.named.get), self.form)
+        question = Question(request.method, request.query, request.named.get)
+        inquiry = inquire(question, choose_format(question, self.form))
         if inquiry is None:
             exchange.fallback = _MISSING_IDENTIFIER
         else:

@@ -97,6 +97,15 @@ def safe_name(text: str) -> str:
     return _fit(*_split(f"_{name}")) if _TRAP(name) else name
 
 
+def safe_folder(path: str) -> str:
+    """Return the folders of a path below a directory as safe names, without the file's own name.
+
+    An empty text stands for the directory itself.
+    """
+    *folders, _ = path.lstrip("/").split("/")
+    return "/".join(safe_name(each) for each in folders if each)
+
+
 def plain_name(name: str) -> str:
     """Return a name that every file system takes, close to a safe ``name``.
 

@@ -21,6 +21,8 @@ from mod_progress.gateway.streams.disk import write
 #: Spaces and tabs that may stand behind the first boundary.
 _MOST_PADDING = 256
 
+_AFTER_BOUNDARY = re.compile(rb"[ \t]*+(\r\n|--)").match
+
 # A malformed form gets its sender a 400. The log of the server need not know of it.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
@@ -39,10 +41,9 @@ class Form:
         self._field = self._value = self._disposition = b""
         self._name: str | None = None
         self._file: NewFile | None = None
-        self._delimiter = b"--" + boundary
-        self._first_delimiter = _first_delimiter(self._delimiter)
-        # What came before the first delimiter, as far as it is still needed. The form begins as
-        # any line of it does.
+        self._delimiter = b"\r\n--" + boundary
+        # What came before the first delimiter, as far as it is still needed. It begins with the
+        # line end of a delimiter, as the form may begin with the rest.
         self._preamble: bytes | None = b"\r\n"
         self._parser = self._make_parser(boundary)
         # The files that are whole, with their names.
@@ -87,12 +88,15 @@ class Form:
 
         The parser takes no text before the first delimiter, and no padding behind it.
         """
-        match = self._first_delimiter.search(data)
-        if match is None:
-            self._preamble = data[-len(self._delimiter) - _MOST_PADDING :]
-            return b""
-        self._preamble = None
-        return self._delimiter + data[match.start(1) :]
+        size, at = len(self._delimiter), data.find(self._delimiter)
+        while at >= 0:
+            match = _AFTER_BOUNDARY(data, at + size)
+            if match is not None:
+                self._preamble = None
+                return self._delimiter + data[match.start(1) :]
+            at = data.find(self._delimiter, at + size)
+        self._preamble = data[-size - _MOST_PADDING :]
+        return b""
 
     def _make_parser(self, boundary: bytes) -> MultipartParser:
         if not boundary:
@@ -157,11 +161,6 @@ class Form:
         if len(self._files) >= self._limits.form_files:
             raise Refusal(413, _too_many(self._limits.form_files, "files"))
         return self._opened.enter_context(open_new(self._directory))
-
-
-def _first_delimiter(delimiter: bytes) -> re.Pattern[bytes]:
-    """Return what finds the first delimiter line; its group is what follows the padding."""
-    return re.compile(rb"\r\n%b[ \t]*+(\r\n|--)" % re.escape(delimiter))
 
 
 def _malformed(error: FormParserError) -> Refusal:

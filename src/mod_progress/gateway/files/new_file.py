@@ -32,6 +32,8 @@ class NewFile:
     def __init__(self, directory: str, file: FileIO) -> None:
         self.directory = directory
         self.file = file
+        #: The directory in which the file is published.
+        self.place = directory
         self._published = ""
 
     def __enter__(self) -> Self:
@@ -45,11 +47,22 @@ class NewFile:
     ) -> None:
         self.close()
 
+    def move_to(self, folder: str) -> None:
+        """Publish the file in ``folder`` below its directory, which is created if need be.
+
+        Raises OSError: FileExistsError or NotADirectoryError where a file has the folder's name.
+        """
+        self.place = os.path.join(self.directory, folder)  # noqa: PTH118
+        os.makedirs(self.place, 0o755, exist_ok=True)  # noqa: PTH103
+
     async def publish(self, name: str) -> Saved:
         """Give the file its name, or one like it where that is taken; raises OSError.
 
         A file system that refuses the name gets a plain one.
         """
+        raise NotImplementedError
+
+    def _publish(self, name: str) -> Saved:
         size = os.fstat(self.file.fileno()).st_size
         try:
             return Saved(self._name_like(name), size)
@@ -62,11 +75,13 @@ class NewFile:
     def _name_like(self, name: str) -> str:
         """Give the file the first name like ``name`` that is free, and return it."""
         for candidate in candidates(name):
-            path = os.path.join(self.directory, candidate)  # noqa: PTH118
-            with suppress(FileExistsError):
+            path = os.path.join(self.place, candidate)  # noqa: PTH118
+            try:
                 self._give_name(path)
-                self._published = path
-                return candidate
+            except FileExistsError:
+                continue
+            self._published = path
+            return candidate
         raise AssertionError("the candidates have no end")
 
     def withdraw(self) -> None:
@@ -79,7 +94,7 @@ class NewFile:
                 os.unlink(self._published)  # noqa: PTH108
 
     def close(self) -> None:
-        """Close the file. An error matters to nobody any more."""
+        """Close the file. What it held is published by now, or not wanted."""
         with suppress(OSError):
             self.file.close()
 

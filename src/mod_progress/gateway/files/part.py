@@ -59,7 +59,7 @@ class PartFile(NewFile):
         what was written (close(2)). So one is closed here; the file stays open for its lock.
         """
         os.close(os.dup(self.file.fileno()))
-        return await super().publish(name)
+        return self._publish(name)
 
     def _give_name(self, path: str) -> None:
         rename_new(self._part, path)
@@ -88,7 +88,7 @@ def sweep(directory: str, now: float) -> None:
 
 
 def _remove_if_dead(path: str, now: float) -> None:
-    # Without waiting for the other end, should somebody have put a FIFO there.
+    # O_NONBLOCK, so that nobody waits for the other end of a FIFO.
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if now - os.fstat(descriptor).st_mtime > _least_age(descriptor):

@@ -56,14 +56,19 @@ _PATH_SAFE = "/-._~!$&'()*+,;=:@"
 
 @dataclass(frozen=True, slots=True)
 class Docroot:
-    """Names the directory that the request's path starts from."""
+    """Names the directory that the request's path starts from.
+
+    The path may begin with ``prefix``, which is not part of the file's path.
+    """
 
     directory: str
+    prefix: str = ""
 
     def __call__(self, exchange: Exchange) -> None:
         """Map the path to a file below it: the path has no dot segments."""
+        path = exchange.request.path.removeprefix(self.prefix)
         exchange.docroot = self.directory
-        exchange.physical_path = self.directory.rstrip("/") + exchange.request.path
+        exchange.physical_path = self.directory.rstrip("/") + path
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ class UnnamedFile(NewFile):
         is published, and `open_new` opens no more of its kind in this directory.
         """
         try:
-            return await super().publish(name)
+            return self._publish(name)
         except OSError:
             self._copy = PartFile(self.directory)
+            self._copy.place = self.place
             await self._copy_to(self._copy.file)
             saved = await self._copy.publish(name)
         _unnameable.add(self.directory)
@@ -78,6 +79,6 @@ def open_new(directory: str) -> NewFile:
     """Return a new file in ``directory``, which is created if need be; raises OSError."""
     os.makedirs(directory, 0o755, exist_ok=True)  # noqa: PTH103
     if _TMPFILE and directory not in _unnameable:
-        with suppress(OSError):  # whatever the reason is, a part meets it too or works
+        with suppress(OSError):  # a part works instead, or it fails for the same reason
             return UnnamedFile(directory)
     return PartFile(directory)

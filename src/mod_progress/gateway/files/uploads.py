@@ -11,7 +11,7 @@ from urllib.parse import quote
 from python_multipart.multipart import parse_options_header
 
 from mod_progress.gateway.exchange import NOSNIFF, Exchange, MethodNotAllowed
-from mod_progress.gateway.files.filenames import UNNAMED, parse_filename, safe_name
+from mod_progress.gateway.files.filenames import UNNAMED, parse_filename, safe_folder, safe_name
 from mod_progress.gateway.files.form import Form
 from mod_progress.gateway.files.new_file import Saved
 from mod_progress.gateway.files.unnamed import open_new
@@ -20,6 +20,9 @@ from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.disk import disk_errors
 from mod_progress.gateway.streams.relay import save
+
+#: Folders within each other that a PUT may ask for.
+MOST_FOLDERS = 32
 
 _METHODS = ("POST", "PUT")
 _OTHER_METHOD = MethodNotAllowed(_METHODS)
@@ -37,6 +40,11 @@ class StoreUploads:
 
     directory: str
     limits: UploadLimits = DEFAULT_LIMITS
+    #: The path below which a PUT keeps its folders. With None, files go into the directory itself.
+    below: str | None = None
+    #: The path below which the saved files are served, for Location. With None, it is the
+    #: request's own path.
+    served: str | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Take the request."""
@@ -55,7 +63,7 @@ class StoreUploads:
         except Refusal as refusal:
             _refuse(exchange, refusal)
         else:
-            _answer(exchange, saved)
+            _answer(exchange, saved, self.served)
 
     async def _save(self, exchange: Exchange) -> list[Saved]:
         request = exchange.request
@@ -69,10 +77,26 @@ class StoreUploads:
         if b"content-range" in request.named:
             # RFC 9110, section 14.5: a part must not be taken for the whole.
             raise Refusal(400, "only whole files are saved here, no parts (Content-Range)")
+        folder = self._folder(request)
         with open_new(self.directory) as file:
             exchange.invite()
             await save(exchange.body, file.file)
-            return await file.publish(_name(request))
+            if not folder:
+                return await file.publish(_name(request))
+            try:
+                file.move_to(folder)
+            except (FileExistsError, NotADirectoryError):
+                raise Refusal(409, f"there is a file where the folder {folder} should be") from None
+            saved = await file.publish(_name(request))
+            return saved._replace(name=f"{folder}/{saved.name}")
+
+    def _folder(self, request: RequestHead) -> str:
+        if self.below is None or request.method != "PUT":
+            return ""
+        folder = safe_folder(request.path.removeprefix(self.below))
+        if folder.count("/") >= MOST_FOLDERS:
+            raise Refusal(400, f"more than {MOST_FOLDERS} folders within each other")
+        return folder
 
     async def _save_form(self, exchange: Exchange, boundary: bytes) -> list[Saved]:
         with Form(self.directory, boundary, self.limits) as form:
@@ -88,7 +112,7 @@ def _name(request: RequestHead) -> str:
     return safe_name(parse_filename(request.named.get(b"content-disposition", b"")) or UNNAMED)
 
 
-def _answer(exchange: Exchange, saved: Sequence[Saved]) -> None:
+def _answer(exchange: Exchange, saved: Sequence[Saved], served: str | None) -> None:
     """Say what was saved: to a person in a page, to a program in JSON."""
     request = exchange.request
     if _is_person(request):
@@ -96,7 +120,7 @@ def _answer(exchange: Exchange, saved: Sequence[Saved]) -> None:
     else:
         lines, body = _JSON, json.dumps({"files": [each._asdict() for each in saved]})
     if request.method == "PUT":
-        place = request.path.rpartition("/")[0]
+        place = request.path.rpartition("/")[0] if served is None else served
         location = quote(f"{place}/{saved[0].name}", errors="surrogateescape")
         lines += b"Location: %b\r\n" % location.encode()
     exchange.respond(201, body.encode(), lines)

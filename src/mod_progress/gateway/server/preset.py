@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
-from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.flow import ActionList, Choose, If
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import Proxy
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action, Exchange
 from mod_progress.gateway.files.static import Docroot, Index, Static
+from mod_progress.gateway.files.upload_directories import UploadDirectories
 from mod_progress.gateway.files.uploads import StoreUploads
 
 #: The paths to which the built-in page sends its files, and where it asks for their progress.
 UPLOAD_PATH = "/upload"
 SHOW_PATH = "/progress"
+
+#: The path below which what was uploaded is served.
+SAVED_PATH = "/uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,24 @@ def storing(
     The paths that the page uses work beside ``track`` and ``show``. ``methods`` are tracked; with
     None, the methods of the site's options are.
     """
-    uploads = ActionList((SetOptions(methods=methods), Track(), StoreUploads(directory)))
+
+    def uploads(path: str) -> Action:
+        store = StoreUploads(directory, below=path, served=SAVED_PATH)
+        return ActionList((SetOptions(methods=methods), Track(), store))
+
+    by_strangers = UploadDirectories()
+    by_strangers.add(directory)
+    saved = ActionList((Docroot(directory, SAVED_PATH), Static(by_strangers)))
     page = ActionList(
         (Docroot(str(files("mod_progress") / "web")), Index(("index.html",)), Static())
     )
-    uploading = If(Below((track, UPLOAD_PATH)), uploads, page)
-    site = If(Below((show, SHOW_PATH)), Show(), uploading)
+    site = Choose(
+        (
+            (Below((show, SHOW_PATH)), Show()),
+            (Below((UPLOAD_PATH,)), uploads(UPLOAD_PATH)),
+            (Below((SAVED_PATH,)), saved),
+            (Below((track,)), uploads(track)),
+        ),
+        page,
+    )
     return ActionList((SameOrigin(), site))

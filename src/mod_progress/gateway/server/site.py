@@ -1,4 +1,4 @@
-"""What a configuration says, compiled: all that a gateway needs to run."""
+"""A whole configuration, compiled: all that a gateway needs to run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.limits import Limits
 from mod_progress.options import Options
 
+#: More workers than any machine has processors. A number with too many digits would use up the
+#: memory.
+MOST_WORKERS = 1024
+
 
 class Tls(NamedTuple):
-    """Where a listener's certificate and its key are; PEM files, read again on reload."""
+    """The paths of a listener's certificate and its key: PEM files, read again at a reload."""
 
     certificate: str
     key: str
 
 
 class Listener(NamedTuple):
-    """One address to listen on: "host:port", "[v6]:port", "*:port" or "unix:/path"."""
+    """An address to listen on, as `address.parse_listen_address` takes it."""
 
     address: str
     tls: Tls | None = None
 
 
 class AccessLog(NamedTuple):
-    """Where each request is noted, and how: "combined" or "json"."""
+    """The path of the access log, and the form of its lines: "combined" or "json"."""
 
     path: str
     form: str = "combined"
@@ -34,17 +38,17 @@ class AccessLog(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A whole configuration."""
+    """All that a configuration says."""
 
     action: Action
     listeners: tuple[Listener, ...] = ()
     workers: int = 1
     options: Options = field(default_factory=Options)
     limits: Limits = field(default_factory=Limits)
-    #: Which store the processes share, as `stores.open_store` takes it.
+    #: The store that the processes share, as `stores.open_store` takes it.
     store: str = "local"
     access_log: AccessLog | None = None
-    #: Front proxies that are believed in what they say of their clients.
+    #: Front proxies: what they say about their clients is believed.
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
     #: Protocols that a client may switch to with a backend, in lower case.
     tunnelled: frozenset[bytes] = frozenset({b"websocket"})

@@ -17,7 +17,7 @@ logger = logging.getLogger("mod_progress.gateway")
 _FULL = {
     errno.ENOSPC: "the server's disk is full",
     errno.EDQUOT: "the server's disk quota is used up",
-    errno.EFBIG: "it is larger than a file may be on the server's disk",
+    errno.EFBIG: "the body is larger than a file may be on the server's disk",
 }
 
 

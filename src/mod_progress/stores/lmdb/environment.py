@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import lmdb
 
-from mod_progress.stores.contract import StoreBusy
+from mod_progress.fork import for_each
+from mod_progress.stores.contract import StoreBusy, StoreError
+from mod_progress.stores.lmdb.directory import bases, machine, private_directory, remove_abandoned
 
-__all__ = ["Environment", "shared"]
+__all__ = ["DAMAGED", "Environment", "shared"]
+
+#: Faults of the files that would stay.
+DAMAGED = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
 
 #: How many readers there may be at one moment, in all processes: LMDB keeps a slot for each.
 MAX_READERS = 1024
+
+#: Bytes of LMDB's lock file: a cache line for each slot, and some for its head.
+LOCK_SIZE = 64 * (MAX_READERS + 64)
 
 #: Seconds that a fork waits for a batch that is being written.
 FORK_TIMEOUT = 1.0
@@ -31,19 +40,27 @@ CHECK = 1.0
 #: Seconds between two attempts to become the writer while another process is.
 POLL = 0.002
 
+#: What this process or the system has too little of for a moment. To open the files in another
+#: place would not help, and would part this process from the others.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 
 class Environment:
-    """The open files of one directory.
+    """The open files of a store, in the first place that has room for them and is safe.
 
     LMDB forbids to open them twice in a process and to use them across a fork. So all stores of
-    this process that use the directory share one environment, and it is closed during a fork.
+    this process with the same ``stem`` share one environment, and it is closed during a fork.
+
+    ``stem`` begins the directory's name, ``runtime`` is the value of XDG_RUNTIME_DIR, and
+    ``map_size`` the largest size of the data in bytes.
     """
 
-    def __init__(self, path: Path, map_size: int) -> None:
-        self._path = path
-        self._files = (path / "data.mdb", path / "lock.mdb")
-        self._opened: list[tuple[int, int]] = []
+    def __init__(self, stem: str, runtime: str | None, map_size: int) -> None:
+        self._stem = stem
+        self._runtime = runtime
         self._map_size = map_size
+        self._directory: Path | None = None
+        self._opened: list[tuple[int, int]] = []
         self._handle: lmdb.Environment | None = None
         # The descriptor of a file that the writing process keeps locked.
         self._writer_lock = -1
@@ -52,6 +69,11 @@ class Environment:
         # Held while a thread opens, closes, writes or forks. Readers need no lock.
         self._lock = threading.RLock()
         self._locked_for_fork = False
+
+    def __del__(self) -> None:
+        # LMDB's handle closes by itself, when the last transaction that uses it is gone.
+        if self._handle is not None:
+            os.close(self._writer_lock)
 
     @contextmanager
     def writing(self, timeout: float) -> Iterator[lmdb.Transaction[bytes]]:
@@ -118,19 +140,47 @@ class Environment:
         """
         with self._lock:
             self.close()
-            away = self._path.with_name(f"{self._path.name}.{os.urandom(8).hex()}")
-            with suppress(FileNotFoundError):
-                self._path.rename(away)
-                shutil.rmtree(away)
+            if self._directory is not None:
+                away = self._directory.with_name(f"{self._stem}.away.{os.urandom(8).hex()}")
+                with suppress(FileNotFoundError):
+                    self._directory.rename(away)
+                    shutil.rmtree(away)
 
     def _open(self) -> lmdb.Environment:
         """Return the handle of the files that are there: others may have deleted the old ones."""
         if self._handle is not None and self._identities() != self._opened:
             self.close()
         if self._handle is None:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._handle = self._open_somewhere()
+        self._handle.reader_check()
+        return self._handle
+
+    def _open_somewhere(self) -> lmdb.Environment:
+        """Open the files in the first place where that works."""
+        faults = []
+        for base in bases(self._runtime):
+            try:
+                self._directory = private_directory(base) / f"{self._stem}.{machine()}"
+                return self._open_files(self._directory)
+            except DAMAGED:
+                raise
+            except (StoreError, OSError, lmdb.Error) as error:
+                if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+                    raise
+                why = error.strerror if isinstance(error, OSError) else error
+                faults.append(f"{base}: {why}")
+        raise StoreError(f"its files cannot be opened ({'; '.join(faults)})")
+
+    def _open_files(self, directory: Path) -> lmdb.Environment:
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            remove_abandoned(directory, self._stem)
+        with ExitStack() as opened:
+            writer_lock = os.open(directory / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            opened.callback(os.close, writer_lock)
+            _allocate(directory / "lock.mdb", LOCK_SIZE)
             handle = lmdb.open(
-                os.fspath(self._path),
+                os.fspath(directory),
                 map_size=self._map_size,
                 max_readers=MAX_READERS,
                 mode=0o600,
@@ -140,16 +190,18 @@ class Environment:
                 # With a writable map, a full /dev/shm would end the process by SIGBUS.
                 writemap=False,
             )
-            self._writer_lock = os.open(self._path / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            opened.callback(handle.close)
             self._opened = self._identities()
-            self._handle = handle
-        self._handle.reader_check()
-        return self._handle
+            opened.pop_all()
+        self._writer_lock = writer_lock
+        return handle
 
     def _identities(self) -> list[tuple[int, int]]:
         """Return what tells the files from others of the same names; nothing if one is missing."""
-        with suppress(FileNotFoundError):
-            return [(found.st_dev, found.st_ino) for found in map(Path.stat, self._files)]
+        if self._directory is not None:
+            files = [self._directory / name for name in ("data.mdb", "lock.mdb")]
+            with suppress(OSError):
+                return [(found.st_dev, found.st_ino) for found in map(Path.stat, files)]
         return []
 
     def before_fork(self) -> None:
@@ -164,24 +216,45 @@ class Environment:
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's lock, and a handle that could not be closed."""
+        """Forget the parent's lock, and the files if they could not be closed."""
         self._lock = threading.RLock()
-        self._handle = None
         self._check_at = 0.0
+        if self._handle is not None:
+            # Otherwise this process would keep the writers' lock when the parent is killed. LMDB's
+            # own descriptors stay open: it can close them only in the process that opened them.
+            os.close(self._writer_lock)
+            self._handle = None
 
 
-_environments: WeakValueDictionary[Path, Environment] = WeakValueDictionary()
+def _allocate(path: Path, size: int) -> None:
+    """Make a file that has all its pages. Raises OSError if there is no room for them.
+
+    LMDB maps its lock file and writes to the map. If a page is missing then, and the disk is full,
+    the system ends the process by SIGBUS.
+    """
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
 
 
-def shared(path: Path, map_size: int) -> Environment:
-    """Return the environment of this path: the same one for every store of this process."""
-    return _environments.setdefault(path, Environment(path, map_size))
+_Key = tuple[str, str | None]
+
+_environments: WeakValueDictionary[_Key, Environment] = WeakValueDictionary()
+
+
+def shared(stem: str, runtime: str | None, map_size: int) -> Environment:
+    """Return the environment with this stem: the same one for every store of this process."""
+    return _environments.setdefault((stem, runtime), Environment(stem, runtime, map_size))
 
 
 def _each(step: Callable[[Environment], None]) -> Callable[[], None]:
     def hook() -> None:
-        for environment in list(_environments.values()):
-            step(environment)
+        # The references are copied at once: another thread may open a store meanwhile.
+        environments = [reference() for reference in _environments.valuerefs()]
+        for_each([each for each in environments if each is not None], step)
 
     return hook
 

@@ -15,11 +15,13 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import lmdb
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import (
@@ -34,9 +36,8 @@ from mod_progress.stores.contract import (
     lapsed,
 )
 from mod_progress.stores.health import Health
-from mod_progress.stores.lmdb.directory import boot, private_directory
-from mod_progress.stores.lmdb.environment import Environment, shared
-from mod_progress.stores.record import decode, decode_state, encode
+from mod_progress.stores.lmdb.environment import DAMAGED, Environment, shared
+from mod_progress.stores.record import SIZE, decode, decode_state, encode
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 __all__ = ["LocalStore"]
@@ -57,6 +58,7 @@ _TOKEN = struct.Struct(">QQ")
 #: process of the machine. The record comes last.
 _TIMES = struct.Struct(">QQ")
 _RECORD = _TOKEN.size + _TIMES.size
+_VALUE_SIZE = _RECORD + SIZE
 
 #: How many index entries an update sweeps: more than the one that it may add.
 SWEEP = 2
@@ -76,17 +78,22 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 
 _FAULTS = (lmdb.Error, OSError, StoreError)
 
-#: Faults that would stay. After starting over, each process publishes its entries again.
-_FATAL = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
-
 
 def default_name() -> str:
     """Return a name that the workers of one application share, and two applications do not.
 
     It is made of the working directory and of ``sys.prefix``, which workers have in common however
     they were started. The user is in the directory's name.
+
+    Raises `StoreError` if the working directory was removed.
     """
-    place = os.fsencode(Path.cwd()) + b"\0" + os.fsencode(sys.prefix)
+    try:
+        working_directory = Path.cwd()
+    except OSError:
+        raise StoreError(
+            "the working directory, which gives it its name, was removed; local:NAME needs none"
+        ) from None
+    place = os.fsencode(working_directory) + b"\0" + os.fsencode(sys.prefix)
     return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
@@ -108,11 +115,14 @@ class LocalStore:
         if name is not None and _NAME(name) is None:
             takes = "local:NAME, with 1 to 64 of the characters A-Z a-z 0-9 _ . -"
             raise OptionError("store", f"local:{name}", takes)
-        self.name = name or default_name()
+        self._name = name
+        with suppress(StoreError):  # which each use meets again, and reports
+            self._name = name or default_name()
         self._capacity = capacity
         self._lease = _nanoseconds(lease)
         self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
-        self._health = Health(f"local:{self.name}")
+        self._health = Health(f"local:{self._name}" if self._name else "local")
+        self._faults = FaultLog()
         self._environment: Environment | None = None
         self.after_fork()
         renew_after_fork(self)
@@ -134,9 +144,11 @@ class LocalStore:
         except _FAULTS as error:
             if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
-            if isinstance(error, _FATAL):
-                self._open().start_over()
             self._health.failed("publish", _why(error))
+            if isinstance(error, DAMAGED):
+                # Each process publishes its entries again.
+                with suppress(*_FAULTS):
+                    self._open().start_over()
             raise StoreError(_why(error)) from error
         self._health.worked("publish", "lookup")  # what can be written can be read
         return result
@@ -145,31 +157,37 @@ class LocalStore:
         """Return what is known of the id."""
         try:
             value = self._get_one(ENTRY + identifier.encode())
-        except _FAULTS:
+        except Exception:
             return self.lookup_many([identifier])[0]  # which tries again, and reports the fault
         self._health.worked("lookup")
         return UNKNOWN if value is None else _read(value, time.monotonic_ns())
 
     def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot]:
         """Return what is known of each id, in their order, read in one transaction."""
-        keys = [ENTRY + identifier.encode() for identifier in identifiers]
         try:
+            keys = [ENTRY + identifier.encode() for identifier in identifiers]
             try:
                 values = self._get_all(keys)
             except lmdb.Error:  # a fork may have closed the handle at this very moment
                 values = self._get_all(keys)
         except _FAULTS as error:
             self._health.failed("lookup", _why(error))
-            return [UNKNOWN] * len(keys)
-        self._health.worked("lookup")
-        now = time.monotonic_ns()
-        return [UNKNOWN if value is None else _read(value, now) for value in values]
+        except Exception as error:
+            self._faults.report("lookups are answered with unknown", error)
+        else:
+            self._health.worked("lookup")
+            now = time.monotonic_ns()
+            return [UNKNOWN if value is None else _read(value, now) for value in values]
+        return [UNKNOWN] * len(identifiers)
 
     def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
         """Return up to ``limit`` entries, running ones first; none if the store cannot be read."""
         try:
             return self._list(limit)
         except _FAULTS:  # lookups and the publisher meet the fault too, and report it
+            return []
+        except Exception as error:
+            self._faults.report("nothing is listed", error)
             return []
 
     def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
@@ -194,8 +212,9 @@ class LocalStore:
 
     def _open(self) -> Environment:
         if self._environment is None:
-            directory = f"{self.name}.{LAYOUT}.{boot()}"
-            self._environment = shared(private_directory() / directory, self._map_size)
+            stem = f"{self._name or default_name()}.{LAYOUT}"
+            runtime = os.environ.get("XDG_RUNTIME_DIR")
+            self._environment = shared(stem, runtime, self._map_size)
         return self._environment
 
     def _get_one(self, key: bytes) -> bytes | None:
@@ -244,6 +263,8 @@ class LocalStore:
         found = cursor.set_range(INDEX)
         while found and steps > 0:
             position = cursor.key()
+            if not position.startswith(INDEX):
+                return
             if surplus <= 0 and _TIME.unpack_from(position, len(INDEX))[0] > now:
                 return
             identifier = position[_ID_IN_INDEX:]
@@ -260,7 +281,7 @@ class LocalStore:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(min(seconds, MAX_TTL) * 1e9)
+    return round((seconds if seconds < MAX_TTL else MAX_TTL) * 1e9)
 
 
 def _index(identifier: bytes, expiry: int) -> bytes:
@@ -272,11 +293,14 @@ def _running(value: bytes) -> bool:
 
 
 def _expiry(value: bytes) -> int:
-    """Return the time from which on the entry reads as unknown."""
+    """Return the time from which on the entry reads as unknown; 0 if it is not an entry."""
+    state = decode_state(value, _RECORD)
+    if len(value) != _VALUE_SIZE or state is State.UNKNOWN:
+        return 0
     deadline: int
     ttl: int
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
-    return deadline + ttl if _running(value) else deadline
+    return deadline + ttl if state is State.RUNNING else deadline
 
 
 def _stays(value: bytes, now: int, surplus: int) -> bool:
@@ -286,6 +310,8 @@ def _stays(value: bytes, now: int, surplus: int) -> bool:
 @lru_cache(1024)
 def _decode(value: bytes) -> tuple[int, int, Snapshot]:
     """Return deadline, ttl and snapshot. Cached: whoever polls reads the same value for a while."""
+    if len(value) != _VALUE_SIZE:
+        return 0, 0, UNKNOWN
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
     return deadline, ttl, decode(value, _RECORD)
 

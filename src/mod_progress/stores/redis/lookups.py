@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.health import Health
@@ -31,6 +33,10 @@ DEADLINE = 0.9
 RETRY = 1.0
 PROBE = "probe"
 
+#: Seconds that a thread pauses after an exception that nobody expected, so that one that repeats
+#: does not take a core.
+PAUSE = 0.05
+
 _Result = TypeVar("_Result")
 
 
@@ -42,19 +48,12 @@ class _Lookup(NamedTuple):
     #: Makes the result of the future from the snapshots.
     result: Callable[[list[Snapshot]], Any]
 
-    def answer(self, snapshots: list[Snapshot]) -> None:
-        with suppress(InvalidStateError):  # the other thread may have been quicker
-            self.future.set_result(self.result(snapshots))
-
-    def give_up(self) -> None:
-        self.answer([UNKNOWN] * len(self.identifiers))
-
 
 class LookupBatcher:
     """Answers lookups by ``fetch``, which returns a snapshot for each id or raises `StoreError`.
 
     One thread fetches; all lookups that come during one round trip share the next one. Another
-    thread answers those that reach their deadline.
+    thread answers those that reach their deadline. No exception ends either of them.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class LookupBatcher:
     ) -> None:
         self._fetch = fetch
         self._health = health
+        self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
 
@@ -69,8 +69,9 @@ class LookupBatcher:
         """Start without lookups and threads: those of the parent are not here."""
         self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
         self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
+        #: What the threads are to do, as long as they are not started.
+        self._steps = [partial(self._answer, self._lookups), partial(self._expire, self._deadlines)]
         self._starting = threading.Lock()
-        self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
@@ -90,7 +91,7 @@ class LookupBatcher:
     def _ask(
         self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
     ) -> Future[_Result] | None:
-        if self._away or not (self._started or self._start()):
+        if self._away or (self._steps and not self._start()):
             return None
         future: Future[_Result] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
@@ -101,33 +102,59 @@ class LookupBatcher:
 
     def _start(self) -> bool:
         with self._starting:
-            if not self._started:
-                jobs = (self._answer, self._lookups), (self._keep_deadlines, self._deadlines)
-                try:
-                    for job, queue in jobs:
-                        threading.Thread(
-                            target=job, args=(queue,), name="mod_progress lookups", daemon=True
-                        ).start()
-                except RuntimeError:  # there can be no more threads: the next lookup tries again
-                    return False
-                self._started = True
+            try:
+                while self._steps:
+                    step = self._steps[-1]
+                    name = "mod_progress lookups"
+                    threading.Thread(
+                        target=self._repeat, args=[step], name=name, daemon=True
+                    ).start()
+                    self._steps.pop()
+            except RuntimeError:  # there can be no more threads: the next lookup tries again
+                return False
         return True
 
-    def _answer(self, lookups: SimpleQueue[_Lookup | None]) -> None:
-        while (lookup := self._next(lookups)) is not None:
-            batch = _batch(lookup, lookups)
+    def _repeat(self, step: Callable[[], bool]) -> None:
+        """Repeat a step until it returns False."""
+        while True:
             try:
-                found = self._fetch([each for lookup in batch for each in lookup.identifiers])
-            except StoreError as error:
-                self._failed(str(error))
-                for lookup in batch:
-                    lookup.give_up()
-            else:
-                self._away = False
-                self._health.worked("lookup")
-                snapshots = iter(found)
-                for lookup in batch:
-                    lookup.answer(list(islice(snapshots, len(lookup.identifiers))))
+                if not step():
+                    return
+            except Exception as error:
+                self._faults.report("lookups are answered with unknown", error)
+                time.sleep(PAUSE)
+
+    def _answer(self, lookups: SimpleQueue[_Lookup | None]) -> bool:
+        """Wait for lookups, and answer them; return False after the last one."""
+        lookup = self._next(lookups)
+        if lookup is None:
+            return False
+        batch = _batch(lookup, lookups)
+        try:
+            found = self._fetch([each for lookup in batch for each in lookup.identifiers])
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                self._faults.report("lookups are answered with unknown", error)
+            self._failed(str(error) if isinstance(error, StoreError) else type(error).__name__)
+            for lookup in batch:
+                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+        else:
+            self._away = False
+            self._health.worked("lookup")
+            snapshots = iter(found)
+            for lookup in batch:
+                self._settle(lookup, list(islice(snapshots, len(lookup.identifiers))))
+        return True
+
+    def _settle(self, lookup: _Lookup, snapshots: list[Snapshot]) -> None:
+        try:
+            lookup.future.set_result(lookup.result(snapshots))
+        except InvalidStateError:
+            pass  # the other thread was quicker
+        except BaseException as error:
+            # The future runs the callbacks of whoever waits. Not all that they may raise is an
+            # Exception: asyncio.CancelledError is none.
+            self._faults.report("a lookup's callback failed", error)
 
     def _next(self, lookups: SimpleQueue[_Lookup | None]) -> _Lookup | None:
         try:
@@ -135,13 +162,19 @@ class LookupBatcher:
         except Empty:
             return _Lookup((PROBE,), Future(), list)
 
-    def _keep_deadlines(self, deadlines: SimpleQueue[tuple[float, _Lookup] | None]) -> None:
-        while (item := deadlines.get()) is not None:
-            deadline, lookup = item
-            time.sleep(max(0.0, deadline - time.monotonic()))
-            if not lookup.future.done():
+    def _expire(self, deadlines: SimpleQueue[tuple[float, _Lookup] | None]) -> bool:
+        """Wait for the next deadline, and answer its lookup if nobody has; False after the last."""
+        item = deadlines.get()
+        if item is None:
+            return False
+        deadline, lookup = item
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        if not lookup.future.done():
+            try:
                 self._failed(f"no answer within {DEADLINE} s")
-                lookup.give_up()
+            finally:
+                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+        return True
 
     def _failed(self, why: str) -> None:
         self._away = True

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
+from mod_progress.identifier import check_identifier
 from mod_progress.stores.contract import (
     LEASE,
     MAX_TTL,
@@ -26,15 +28,31 @@ from mod_progress.stores.contract import (
     lapsed,
 )
 from mod_progress.stores.health import Health
-from mod_progress.stores.record import decode, encode
+from mod_progress.stores.record import SIZE, decode, encode
 from mod_progress.stores.redis.client import SCAN, Client, Script
 from mod_progress.stores.redis.lookups import LookupBatcher
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 __all__ = ["RedisStore"]
 
-#: What each key begins with.
-PREFIX = b"mod_progress:"
+#: What each key begins with. It has the version of the layout, so that two versions can use one
+#: server side by side.
+PREFIX = b"mod_progress:v1:"
+
+_TOKEN = struct.Struct(">QQ")
+#: What only Python reads: the ttl in milliseconds, and the record.
+_TTL = struct.Struct(">Q")
+_TTL_AT = 48
+_RECORD_AT = _TTL_AT + _TTL.size
+_VALUE_SIZE = _RECORD_AT + SIZE
+
+#: Reads a key. What another program wrote there, of another type or another size, is no entry.
+_READ = f"""
+local function read(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and #value == {_VALUE_SIZE} and value
+end
+"""
 
 #: Writes entries. A value is the start by the server's clock (16 digits of microseconds), the
 #: transfer's token (16 bytes), the time of the update by its owner's clock (16 digits), and what
@@ -44,14 +62,16 @@ PREFIX = b"mod_progress:"
 #: owner gave up. The arguments for each key: the token, the transfer's age in microseconds, whether
 #: this is its first update, the value from the third part on, and how many milliseconds to keep it.
 #: The answer: whether a later update found no entry, and then the places of the displaced.
-_PUBLISH = Script("""
+_PUBLISH = Script(
+    _READ
+    + """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local answer = {0}
 for i, key in ipairs(KEYS) do
   local token, age, first, rest, keep = unpack(ARGV, 5 * i - 4, 5 * i)
   local start = string.format('%016.0f', now - age)
-  local held = redis.call('GET', key)
+  local held = read(key)
   local mine = held and string.sub(held, 17, 32) == token
   if mine then
     start = string.sub(held, 1, 16)
@@ -70,23 +90,21 @@ for i, key in ipairs(KEYS) do
   end
 end
 return answer
-""")
+"""
+)
 
 #: Reads entries: for each key its value and how many milliseconds it has left.
-_LOOKUP = Script("""
+_LOOKUP = Script(
+    _READ
+    + """
 local found = {}
 for i, key in ipairs(KEYS) do
-  found[2 * i - 1] = redis.call('GET', key)
+  found[2 * i - 1] = read(key)
   found[2 * i] = redis.call('PTTL', key)
 end
 return found
-""")
-
-_TOKEN = struct.Struct(">QQ")
-#: What only Python reads: the ttl in milliseconds, and the record.
-_TTL = struct.Struct(">Q")
-_TTL_AT = 48
-_RECORD_AT = _TTL_AT + _TTL.size
+"""
+)
 
 _Entries = list[tuple[str, Snapshot]]
 
@@ -105,6 +123,7 @@ class RedisStore:
         self._client = Client(url)
         self._owner = int.from_bytes(os.urandom(8))
         self._health = Health(self._client.name)
+        self._faults = FaultLog()
         self._lookups = LookupBatcher(self._fetch, self._health)
         renew_after_fork(self)
 
@@ -148,12 +167,19 @@ class RedisStore:
         listed.set_running_or_notify_cancel()
 
         def walk() -> None:
+            entries: _Entries = []
             try:
-                listed.set_result(self._list(limit))
-            except StoreError:  # lookups and the publisher meet the fault too, and report it
-                listed.set_result([])
+                entries = self._list(limit)
+            except StoreError:
+                pass  # lookups and the publisher meet the fault too, and report it
+            except Exception as error:
+                self._faults.report("nothing is listed", error)
+            listed.set_result(entries)
 
-        threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
+        try:
+            threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
+        except RuntimeError:  # there can be no more threads
+            listed.set_result([])
         return listed
 
     def close(self) -> None:
@@ -181,7 +207,8 @@ class RedisStore:
         finished: _Entries = []
         keys = self._client.keys(PREFIX)
         while len(running) < limit and (batch := list(islice(keys, SCAN))):
-            identifiers = [key[len(PREFIX) :].decode() for key in batch]
+            found = (check_identifier(key[len(PREFIX) :]) for key in batch)
+            identifiers = [identifier for identifier in found if identifier is not None]
             for identifier, snapshot in zip(identifiers, self._fetch(identifiers), strict=True):
                 if snapshot is not UNKNOWN:
                     known = running if snapshot.state is State.RUNNING else finished
@@ -194,7 +221,7 @@ def _key(identifier: str) -> bytes:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(min(seconds, MAX_TTL) * 1e3)
+    return round((seconds if seconds < MAX_TTL else MAX_TTL) * 1e3)
 
 
 def _read(value: bytes | None, left: int) -> Snapshot:

@@ -1,0 +1,88 @@
+"""The ASGI middleware: what it does with each request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from mod_progress.asgi.answers import respond
+from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
+from mod_progress.framing import parse_size
+from mod_progress.identifier import FIELD
+from mod_progress.middleware import BaseMiddleware
+from mod_progress.show.question import Question
+from mod_progress.show.ticker import Ticker
+from mod_progress.shutdown import shutdown
+from mod_progress.transfer import Transfer
+
+__all__ = ["ProgressMiddleware"]
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class ProgressMiddleware(BaseMiddleware[Application]):
+    """Tracks the transfers of an ASGI 3 application, and answers how far they are.
+
+    `middleware.BaseMiddleware` documents the parameters. Paths are the application's own, without
+    the ``root_path`` that it is mounted at.
+    """
+
+    def _make_ticker(self) -> Ticker:
+        return Ticker(self._tracker, shutdown)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what a server calls an application for: one request, or the lifespan."""
+        # Every request comes by here. So it is one function, with the cheapest tests first.
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["path"].endswith(self._ends) and self._asks(scope["method"], _path(scope)):
+            await self._answer(scope, receive, send)
+        elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
+            await self.app(scope, receive, send)
+        else:
+            exchange = Exchange(scope, receive, send, transfer)
+            try:
+                await self.app(scope, exchange.receive, exchange.send)
+            except BaseException as error:
+                exchange.fail(error)
+                raise
+            exchange.end()
+
+    def _track(self, scope: Scope) -> Transfer | None:
+        query, headers = scope.get("query_string", b""), dict(scope["headers"])
+        identifier = headers.get(FIELD)
+        if not (query or identifier or self._options.debug):
+            return None
+        if not (self._selects(_path(scope), scope) and self._is_new(scope)):
+            return None
+        size = parse_size(headers.get(b"content-length"))
+        if size is None and not _announces_body(scope, headers):
+            size = 0
+        return self._tracker.track(scope["method"], query, identifier, size)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        question = Question(scope["method"], scope.get("query_string", b""), headers.get)
+        answer = self._answer_to(question, _path(scope))
+        await respond(answer, question.method, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path inside the application: ``path`` without the ``root_path`` before it.
+
+    The ``root_path`` is taken off as path segments: ``/progress`` is not inside ``/pro``. Servers
+    that leave it out of ``path`` are understood too.
+    """
+    path: str = scope["path"]
+    root: str = (scope.get("root_path") or "").rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        return path[len(root) :] or "/"
+    return path
+
+
+def _announces_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a body may follow (RFC 9112, section 6.3; HTTP/2 needs no header for one)."""
+    return (
+        b"content-length" in headers
+        or b"transfer-encoding" in headers
+        or not scope["http_version"].startswith("1")
+    )

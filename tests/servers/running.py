@@ -1,0 +1,127 @@
+"""The servers under test: how each is started and ended, and what is known of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+DEADLINE = 20
+
+#: How each server is started, with 4 workers or threads.
+ASGI_SERVERS = {
+    "uvicorn": "uvicorn --port {port} --workers 4 asgi_apps:app",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers 4 asgi_apps:app",
+    "hypercorn-trio": "hypercorn --bind 127.0.0.1:{port} --workers 4 -k trio asgi_apps:app",
+    "granian-asgi": "granian --port {port} --workers 4 --interface asgi asgi_apps:app",
+    "daphne": "daphne --fd {fd} asgi_apps:app",
+    "gunicorn-uvicorn": (
+        "gunicorn --bind 127.0.0.1:{port} -w 4 -k uvicorn_worker.UvicornWorker asgi_apps:app"
+    ),
+}
+WSGI_SERVERS = {
+    "gunicorn-sync": "gunicorn --bind 127.0.0.1:{port} -w 4 wsgi_apps:app",
+    "gunicorn-gthread": "gunicorn --bind 127.0.0.1:{port} -w 4 --threads 4 wsgi_apps:app",
+    "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} -w 4 -k gevent wsgi_apps:app",
+    "uwsgi": (
+        "uwsgi --http-socket 127.0.0.1:{port} --master --die-on-term --processes 2 --threads 2"
+        " --disable-logging --module wsgi_apps:app"
+    ),
+    "cheroot": "cheroot --bind 127.0.0.1:{port} --threads 4 wsgi_apps:app",
+    "granian-wsgi": "granian --port {port} --workers 4 --interface wsgi wsgi_apps:app",
+    "waitress": "waitress-serve --listen 127.0.0.1:{port} --threads 4 wsgi_apps:app",
+}
+SERVERS = {**ASGI_SERVERS, **WSGI_SERVERS}
+
+#: Daphne is one process: workers are several of it on one socket.
+PROCESSES = {"daphne": 4}
+
+#: These hand the app the body when they have it whole: there is nothing to see until then.
+BUFFERING = {"daphne", "waitress", "granian-wsgi"}
+STREAMING = [name for name in SERVERS if name not in BUFFERING]
+
+#: These report the addresses of the connection.
+REPORTING = [name for name in SERVERS if name != "granian-wsgi"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    name: str
+    origin: str
+    #: Its store is here. An app stays silent until a file named like the transfer's id is here too.
+    directory: Path
+
+    @property
+    def buffers(self) -> bool:
+        return self.name in BUFFERING
+
+    def end_silence(self, identifier: str) -> None:
+        """Let the app that serves a request go on."""
+        (self.directory / identifier).touch()
+
+
+@contextlib.contextmanager
+def serve(name: str, directory: Path) -> Iterator[Server]:
+    """Start a server, and yield it when it answers."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE),
+        "XDG_RUNTIME_DIR": str(directory),
+        "SILENCES": str(directory),
+    }
+    processes = PROCESSES.get(name, 1)
+    with contextlib.ExitStack() as running:
+        listener = running.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listener.getsockname()[1]
+        command, *arguments = SERVERS[name].format(port=port, fd=listener.fileno()).split()
+        if processes == 1:
+            listener.close()
+        for _ in range(processes):
+            process = subprocess.Popen(
+                [BIN / command, *arguments],
+                env=environment,
+                pass_fds=[listener.fileno()] if processes > 1 else [],
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            running.callback(stop, process)
+        origin = f"http://127.0.0.1:{port}"
+        wait_for_workers(origin)
+        yield Server(name, origin, directory)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and whatever it started and leaves behind."""
+    process.terminate()
+    try:
+        process.wait(10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for_workers(origin: str) -> None:
+    """Wait until a second worker answers: the server is up, and polls can reach another."""
+    workers: set[str] = set()
+    deadline = time.monotonic() + DEADLINE
+    while len(workers) < 2:
+        assert time.monotonic() < deadline, f"the workers that answered: {workers}"
+        try:
+            answer = httpx.get(f"{origin}/plain/progress", timeout=DEADLINE)
+            workers.add(answer.headers["X-Worker"])
+        except httpx.TransportError:
+            time.sleep(0.05)

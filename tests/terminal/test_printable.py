@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mod_progress.terminal.printable import escape_controls
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain: ü, 漢, 😀\n\tindented\n", "plain: ü, 漢, 😀\n\tindented\n"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\rb\x00", r"a\rb\x00"),
+        ("left\u202eright", r"left\u202eright"),
+        ("one\u2028two", r"one\u2028two"),
+        ("not UTF-8: \udcff", r"not UTF-8: \udcff"),
+    ],
+)
+def test_controls_are_written_out(text: str, escaped: str) -> None:
+    assert escape_controls(text) == escaped
+
+
+@given(st.text(st.characters()))
+def test_no_control_is_left(text: str) -> None:
+    escaped = escape_controls(text)
+    assert all(each.isprintable() or each in "\n\t" for each in escaped)
+    assert escape_controls(escaped) == escaped
