@@ -37,6 +37,25 @@ CHROMIUM_FLAGS = [
 #: Milliseconds for what is expected to come about: more than a busy machine takes.
 expect.set_options(timeout=20_000)
 
+#: The page, on a site that serves what it saves.
+SERVING_SITE = """
+setup {{
+    module_load "mod_progress";
+    listen "127.0.0.1:0";
+    progress.methods ("PUT");
+}}
+if req.path == "/progress" {{
+    progress.show;
+}} else if req.path =^ "/upload/" {{
+    progress.track;
+    upload.store "{directory}/upload";
+    docroot "{directory}";
+}} else {{
+    docroot "{web}";
+    index ("index.html");
+}}
+"""
+
 #: The page, with a backend behind it that takes the uploads.
 SITE = """
 setup {{
@@ -98,6 +117,14 @@ def server(lasting_server: Server) -> Iterator[Server]:
     yield lasting_server
     for path in lasting_server.uploads.glob("*"):
         path.unlink()
+
+
+@pytest.fixture
+def serving_site(tmp_path: Path) -> Path:
+    """The configuration of a site that has the page and serves what it saves."""
+    site = tmp_path / "site.conf"
+    site.write_text(SERVING_SITE.format(directory=tmp_path, web=files("mod_progress") / "web"))
+    return site
 
 
 @pytest.fixture
@@ -204,7 +231,12 @@ def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def complain(message: ConsoleMessage) -> None:
-        if message.type == "error" and not reported_by_browser(message.location["url"]):
+        pushless = "text/event-stream" in message.text
+        if (
+            message.type == "error"
+            and not pushless
+            and not reported_by_browser(message.location["url"])
+        ):
             complaints.append(message.text)
 
     def open_page(url: str, **options: Any) -> Page:
