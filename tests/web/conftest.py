@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,25 +37,6 @@ CHROMIUM_FLAGS = [
 
 #: Milliseconds for what is expected to come about: more than a busy machine takes.
 expect.set_options(timeout=20_000)
-
-#: The page, on a site that serves what it saves.
-SERVING_SITE = """
-setup {{
-    module_load "mod_progress";
-    listen "127.0.0.1:0";
-    progress.methods ("PUT");
-}}
-if req.path == "/progress" {{
-    progress.show;
-}} else if req.path =^ "/upload/" {{
-    progress.track;
-    upload.store "{directory}/upload";
-    docroot "{directory}";
-}} else {{
-    docroot "{web}";
-    index ("index.html");
-}}
-"""
 
 #: The page, with a backend behind it that takes the uploads.
 SITE = """
@@ -115,16 +97,7 @@ def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 def server(lasting_server: Server) -> Iterator[Server]:
     """The default site, without uploads."""
     yield lasting_server
-    for path in lasting_server.uploads.glob("*"):
-        path.unlink()
-
-
-@pytest.fixture
-def serving_site(tmp_path: Path) -> Path:
-    """The configuration of a site that has the page and serves what it saves."""
-    site = tmp_path / "site.conf"
-    site.write_text(SERVING_SITE.format(directory=tmp_path, web=files("mod_progress") / "web"))
-    return site
+    shutil.rmtree(lasting_server.uploads, ignore_errors=True)
 
 
 @pytest.fixture
@@ -208,7 +181,7 @@ def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
-reported_by_browser = re.compile("/(upload/|progress|favicon.ico)").search
+reported_by_browser = re.compile("/(uploads?/|progress|favicon.ico)").search
 
 
 @pytest.fixture

@@ -203,7 +203,8 @@ def test_it_works_where_the_browser_trusts_nobody(
     with throttled(page, 500_000):
         with page.expect_request(re.compile("/upload/")) as sent:
             choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
-        page.get_by_role("button", name="Copy link").click()
+        with page.expect_event("dialog"):
+            page.get_by_role("button", name="Copy link").click()
     own = parse_qs(urlsplit(sent.value.url).query)["X-Progress-ID"][0]
     (link,) = links
     shared = parse_qs(urlsplit(link).fragment)
