@@ -243,7 +243,7 @@ def test_a_system_that_cannot_be_asked_ends_nothing(
 
 
 @pytest.mark.parametrize("can_ask", [True, False])
-def test_a_system_that_tells_no_deaths(
+def test_a_system_that_sends_no_deaths(
     connection: Connection,
     table: LookupTable,
     own_watch: Watch,
