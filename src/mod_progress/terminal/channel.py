@@ -99,11 +99,10 @@ class Channel:
         await self._poll_all()  # whatever the stream did not tell
 
     async def _poll_on(self) -> None:
+        await asyncio.sleep(min(self._pace, self._seconds_to_deadline()))
         changed = await self._poll_all()
         self._expire()
         self._pace = PACE if changed else min(_SLOWER * self._pace, LONGEST_PACE)
-        if self._open:
-            await asyncio.sleep(min(self._pace, self._seconds_to_deadline()))
 
     async def _poll_all(self) -> bool:
         """Ask for each transfer; return whether there is news. Raises `ShowError`."""
