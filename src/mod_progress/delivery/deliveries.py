@@ -170,8 +170,8 @@ class Delivery:
     def follow_gone(self, progress: Progress | None, gone_for: float, listening: bool) -> None:
         """The connection has been gone for some seconds.
 
-        ``progress`` is how far it got, None while no message has said that. ``listening`` is whether
-        a message can be expected, which comes when the server closes the connection's descriptor.
+        ``progress`` is how far it got, None while no message has said that. ``listening`` is
+        whether a message can be expected, when the server closes the connection's descriptor.
         """
         if progress is not None and (not self._began or self._lacks(progress)):
             self.cut()

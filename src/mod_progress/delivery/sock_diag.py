@@ -124,7 +124,7 @@ class Deaths:
         self.lost = False
         self._socket = _open_socket()
         try:
-            # As much as the system gives (net.core.rmem_max): all connections of the machine end here.
+            # As much as the system gives (net.core.rmem_max), for the connections of all programs.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
             self._socket.bind((0, _DEATHS_OF_TCP4 | _DEATHS_OF_TCP6))
         except OSError:
