@@ -42,6 +42,7 @@ def test_a_client_that_vanishes_is_an_error(connection: Connection, table: Looku
     transfer, delivery = follow(table, connection.own, connection.peer)
     fill(connection, transfer)
     delivery.handed_over()
+    assert table.lookup("id").state is State.RUNNING
     connection.reset()
     connection.server.close()
     wait_until(lambda: transfer.state is State.ERROR)

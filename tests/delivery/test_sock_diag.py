@@ -157,6 +157,19 @@ def test_a_system_that_sends_no_more_deaths_is_an_error() -> None:
     deaths.close()
 
 
+def test_a_system_that_sends_no_deaths_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = socket.socket(socket.AF_INET)
+    monkeypatch.setattr(sock_diag, "_open_socket", lambda: opened)
+    monkeypatch.setattr(socket.socket, "bind", raise_not_permitted)
+    with pytest.raises(PermissionError):
+        Deaths()
+    assert opened.fileno() == -1
+
+
+def raise_not_permitted(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
 def test_the_next_question_goes_through_a_new_socket(connection: Connection) -> None:
     found = find(connection)
     assert found.progress() == Progress(0, 0)
