@@ -25,7 +25,7 @@ def scope(
     headers: Iterable[tuple[bytes, bytes]] = (),
     **members: Any,
 ) -> Scope:
-    """A request as a server tells it; its id is ``id``."""
+    """A request as a server describes it; its id is ``id``."""
     return {
         "type": "http",
         "http_version": "1.1",
@@ -86,7 +86,7 @@ class Server:
 def serve(
     app: Application, request: Scope, *received: Message, **parameters: Any
 ) -> tuple[Answer, Server]:
-    """Run one request; return what a show tells afterwards, and the server."""
+    """Run one request; return the answer of a show afterwards, and the server."""
     middleware = ProgressMiddleware(app, store="memory", **parameters)
     server = Server(*received)
     with contextlib.suppress(RuntimeError, asyncio.CancelledError):

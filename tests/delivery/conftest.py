@@ -20,6 +20,6 @@ def table() -> LookupTable:
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that end without a word are soon taken as gone."""
+    """Connections that end without a message are soon taken as gone."""
     for name in ("GRACE", "LOOK_INTERVAL"):
         monkeypatch.setattr(f"mod_progress.delivery.deliveries.{name}", 0.1)

@@ -42,6 +42,7 @@ def test_a_client_that_vanishes_is_an_error(connection: Connection, table: Looku
     transfer, delivery = follow(table, connection.own, connection.peer)
     fill(connection, transfer)
     delivery.handed_over()
+    assert table.lookup("id").state is State.RUNNING
     connection.reset()
     connection.server.close()
     wait_until(lambda: transfer.state is State.ERROR)
@@ -64,7 +65,7 @@ def test_a_client_that_leaves_before_the_response_is_an_error(
 def test_a_client_that_leaves_with_all_it_was_sent_has_it(
     connection: Connection, table: LookupTable
 ) -> None:
-    """A server on threads may have closed the connection before the app's last word."""
+    """A server on threads may have closed the connection before the app has returned."""
     transfer, delivery = follow(table, connection.own, connection.peer)
     send(connection, transfer, b"x" * 1000)
     connection.client.close()
@@ -76,7 +77,7 @@ def test_a_client_that_leaves_with_all_it_was_sent_has_it(
 
 
 def another_one_dies(table: LookupTable) -> None:
-    """Wait until the deaths until now are known, by one that is told after them."""
+    """Wait until the deaths until now are known: until a later one is known."""
     with contextlib.closing(Connection()) as connection:
         transfer = register(table, "another")
         follow_transfer(transfer, connection.own, connection.peer)
@@ -200,7 +201,7 @@ def test_a_client_that_is_reset_without_everything_has_not_everything(
 
 
 @pytest.mark.parametrize("read", [True, False])
-def test_a_server_that_lets_go_late_tells_how_far_the_connection_got(
+def test_a_server_that_closes_a_descriptor_late(
     connection: Connection, table: LookupTable, read: bool
 ) -> None:
     """Nobody asked while the client had something and the connection was there."""

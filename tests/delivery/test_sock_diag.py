@@ -25,7 +25,7 @@ def find(connection: Connection) -> sock_diag.Connection:
 
 
 def await_progress(found: sock_diag.Connection) -> Progress:
-    """Return how far the connection is, as soon as the system tells."""
+    """Return how far the connection is, as soon as the system says it."""
     return wait_until(found.progress)
 
 
@@ -79,7 +79,7 @@ def test_a_connection_closed_in_order_has_carried_everything(connection: Connect
     wait_until(lambda: found.progress() == Progress(EVERYTHING, 0))
 
 
-def test_a_client_that_closed_its_side_is_told(connection: Connection) -> None:
+def test_a_client_that_closed_its_side(connection: Connection) -> None:
     found = find(connection)
     assert not await_progress(found).half_closed
     connection.client.shutdown(socket.SHUT_WR)
@@ -95,7 +95,7 @@ def test_a_connection_that_was_reset_is_gone_though_its_descriptor_is_open(
     wait_until(lambda: found.progress() is None)
 
 
-def test_a_death_tells_how_far_the_connection_got() -> None:
+def test_a_death_says_how_far_the_connection_got() -> None:
     """Of one of several: where many others end at once, the latest may be lost."""
     sent = {}
 
@@ -149,12 +149,25 @@ def close_descriptor(opened: socket.socket | None) -> None:
     os.close(opened.fileno())
 
 
-def test_deaths_that_are_no_longer_told_are_an_error() -> None:
+def test_a_system_that_sends_no_more_deaths_is_an_error() -> None:
     deaths = Deaths()
     close_descriptor(deaths._socket)
     with pytest.raises(OSError, match="Bad file descriptor"):
         list(deaths.read())
     deaths.close()
+
+
+def test_a_system_that_sends_no_deaths_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = socket.socket(socket.AF_INET)
+    monkeypatch.setattr(sock_diag, "_open_socket", lambda: opened)
+    monkeypatch.setattr(socket.socket, "bind", raise_not_permitted)
+    with pytest.raises(PermissionError):
+        Deaths()
+    assert opened.fileno() == -1
+
+
+def raise_not_permitted(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_the_next_question_goes_through_a_new_socket(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mod_progress.delivery import sock_diag, watch
+from mod_progress.delivery import deliveries, sock_diag, watch
 from mod_progress.delivery.addresses import Address
 from mod_progress.delivery.sock_diag import Progress
 from mod_progress.delivery.watch import Watch
@@ -140,6 +140,17 @@ class FailingConnection:
         raise Unexpected
 
 
+def test_a_response_that_the_server_has_is_done_when_its_connection_is_dropped(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    (followed,) = own_watch._connections.values()
+    fill(connection, transfer)
+    delivery.handed_over()
+    monkeypatch.setattr(followed, "_connection", FailingConnection(followed.key))
+    wait_until(lambda: transfer.state is State.DONE)
+
+
 def test_a_transfer_whose_end_fails_is_dropped(
     connection: Connection,
     table: LookupTable,
@@ -243,7 +254,7 @@ def test_a_system_that_cannot_be_asked_ends_nothing(
 
 
 @pytest.mark.parametrize("can_ask", [True, False])
-def test_a_system_that_tells_no_deaths(
+def test_a_system_that_sends_no_deaths(
     connection: Connection,
     table: LookupTable,
     own_watch: Watch,
@@ -271,6 +282,19 @@ def test_without_deaths_a_response_that_the_server_has_is_taken_as_delivered(
     fill(connection, transfer)
     connection.reset()
     wait_until(lambda: delivery.has_carried() is False)
+    delivery.handed_over()
+    wait_until(lambda: transfer.state is State.DONE)
+
+
+def test_a_system_that_can_no_longer_be_asked(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response that the server has is taken as delivered after a while."""
+    monkeypatch.setattr(deliveries, "IDLE", 0.1)
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    fill(connection, transfer)
+    sock_diag._questions.close()
+    monkeypatch.setattr(sock_diag, "_open_socket", raise_os_error)
     delivery.handed_over()
     wait_until(lambda: transfer.state is State.DONE)
 

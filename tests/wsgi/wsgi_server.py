@@ -22,7 +22,7 @@ def environ(
     query: str = "X-Progress-ID=id",
     **members: Any,
 ) -> Environ:
-    """A request as a server tells it; its id is ``id``."""
+    """A request as a server describes it; its id is ``id``."""
     return {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -71,7 +71,7 @@ class Server:
 
 
 def serve(app: Application, request: Environ, **parameters: Any) -> tuple[Answer, Server]:
-    """Run one request; return what a show tells afterwards, and the server."""
+    """Run one request; return the answer of a show afterwards, and the server."""
     middleware = ProgressMiddleware(app, store="memory", **parameters)
     server = Server()
     with contextlib.suppress(RuntimeError, SystemExit):

@@ -159,7 +159,7 @@ def _count_zero_copy(message: Message) -> int:
 
 
 #: The messages that make up the body of a response and its end: how many bytes of the body each
-#: stands for, and the member that tells whether another message follows.
+#: stands for, and the member that says whether another message follows.
 _PARTS: dict[str, tuple[Callable[[Message], int], str]] = {
     "http.response.body": (_count_body, "more_body"),
     "http.response.pathsend": (_count_path, "more_body"),

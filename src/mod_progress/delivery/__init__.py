@@ -5,7 +5,7 @@ the client. So what was handed over is megabytes ahead of what arrived. The syst
 client acknowledged, for each connection. A front has its transfers followed by the two addresses
 of the connection, as its server reports them. The request never waits for this: whoever looks at a
 transfer asks the system at that moment, and one thread a process, which lives while there is
-something to follow, notices the ends.
+something to follow, notices when responses are delivered and connections end.
 
 Where the connection cannot be found, the count handed to the server stands: on another system than
 Linux, with a socket of the file system, and where a proxy's header has replaced the addresses.

@@ -30,7 +30,7 @@ GRACE = 1.0
 #: Seconds for which the queue of a connection stays empty until a response that the server has is
 #: taken as delivered although the connection carried less than was counted. That is so where
 #: another middleware compresses what was counted here. It is also the longest wait for the message
-#: that tells how far a connection got, which comes when the server lets go of it.
+#: that says how far a connection got, which comes when the server closes its descriptor.
 IDLE = 10.0
 
 #: Seconds without a change after which a client that has closed its side is taken as gone: its own
@@ -167,11 +167,11 @@ class Delivery:
         if self._ended and now - self._since > IDLE:
             self._complete()
 
-    def follow_gone(self, progress: Progress | None, gone_for: float, told: bool) -> None:
+    def follow_gone(self, progress: Progress | None, gone_for: float, listening: bool) -> None:
         """The connection has been gone for some seconds.
 
-        ``progress`` is how far it got, None while no message has told that; ``told`` is whether one
-        can be expected, when the server lets go of the connection.
+        ``progress`` is how far it got, None while no message has said that. ``listening`` is
+        whether a message can be expected, when the server closes the connection's descriptor.
         """
         if progress is not None and (not self._began or self._lacks(progress)):
             self.cut()
@@ -183,7 +183,7 @@ class Delivery:
             self.cut()
         elif progress is not None or self._reached >= self._transfer.written:
             self._complete()
-        elif self._ended and not told:
+        elif self._ended and not listening:
             self._complete()  # nobody will ever know
         elif gone_for > IDLE:
             self.cut()
@@ -263,7 +263,7 @@ class FollowedConnection:
         self._connection = connection
         self._faults = faults
         self._last: Progress | None = None
-        #: How far it got, where a message has told its end.
+        #: How far it got, where a message has announced its end.
         self._death: Progress | None = None
         self._next_look = 0.0
 
@@ -299,11 +299,11 @@ class FollowedConnection:
         if self.gone_since is None:
             self.gone_since = now
 
-    def check(self, now: float, told: bool) -> bool:
+    def check(self, now: float, listening: bool) -> bool:
         """Tell the deliveries how far it is, where that may matter.
 
-        ``told`` is whether the system tells the ends of connections. Returns whether a delivery
-        waits for an acknowledgement.
+        ``listening`` is whether the system's messages about connections that end are heard. Returns
+        whether a delivery waits for an acknowledgement.
         """
         deliveries = tuple(self.deliveries)
         if not deliveries:
@@ -319,15 +319,17 @@ class FollowedConnection:
             return False
         for delivery in deliveries:
             try:
-                self._tell(delivery, progress, now, told)
+                self._update(delivery, progress, now, listening)
             except Exception as error:
                 self._faults.report(_DROPPED, error)
                 delivery.unfollow()
         return waits
 
-    def _tell(self, delivery: Delivery, progress: Progress | None, now: float, told: bool) -> None:
+    def _update(
+        self, delivery: Delivery, progress: Progress | None, now: float, listening: bool
+    ) -> None:
         if self.gone_since is not None:
-            delivery.follow_gone(progress, now - self.gone_since, told)
+            delivery.follow_gone(progress, now - self.gone_since, listening)
         elif progress is None:
             delivery.follow_unseen(now)
         else:

@@ -67,7 +67,7 @@ class Progress(NamedTuple):
 
     ``acknowledged`` are the bytes that the peer acknowledged since the connection began, ``queued``
     those that wait in the system's queue, sent or not. When a connection closes in order, its end
-    counts as a byte. ``half_closed`` tells that the peer will send nothing more.
+    counts as a byte. ``half_closed`` means that the peer will send nothing more.
     """
 
     acknowledged: int
@@ -112,11 +112,11 @@ class Deaths:
     """The TCP connections that end, with what their peers had acknowledged by then.
 
     A connection that is gone cannot be asked about, and one that its peer closed in good order
-    goes as fast as one that was reset. The system tells what it had reached only to those who
-    listen. It tells it when the last descriptor of the connection is closed, which may be long
-    after a reset.
+    is gone as fast as one that was reset. How far it got, the system says in a message to those who
+    listen. The message comes when the last descriptor of the connection is closed, which may be
+    long after a reset.
 
-    Raises OSError where the system does not tell.
+    Raises OSError where the system sends no such messages.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Deaths:
         self.lost = False
         self._socket = _open_socket()
         try:
-            # As much as the system gives (net.core.rmem_max): it tells the end of every connection.
+            # As much as the system gives (net.core.rmem_max), for the connections of all programs.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
             self._socket.bind((0, _DEATHS_OF_TCP4 | _DEATHS_OF_TCP6))
         except OSError:
@@ -134,7 +134,7 @@ class Deaths:
     def read(self) -> Iterator[tuple[bytes, Progress]]:
         """Yield connections that ended since the last call, by `Connection.key`.
 
-        Raises OSError where the system no longer tells.
+        Raises OSError where the system sends no more messages.
         """
         self.lost = False
         for _ in range(_DEATHS_AT_ONCE):

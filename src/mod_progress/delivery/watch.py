@@ -14,12 +14,12 @@ from mod_progress.fork import renew_after_fork
 from mod_progress.pacing import rest_after_poll
 from mod_progress.transfer import Transfer
 
-#: The least seconds between two rounds of the thread: while an acknowledgement is missing, and
-#: while it only has to notice deaths. A show in this process waits for neither.
+#: The shortest pause, in seconds, between two rounds of the thread: while an acknowledgement is
+#: missing, and while it only has to notice deaths. A show in this process waits for neither.
 SOON = 0.025
 INTERVAL = 0.05
 
-#: Seconds until the thread listens for deaths again where the system stopped telling them.
+#: Seconds until the thread tries again to listen for deaths.
 RETRY = 1.0
 
 
@@ -137,7 +137,7 @@ class Watch:
         return any(waits)
 
     def _read_deaths(self, now: float) -> None:
-        """Tell the connections that ended. Without messages, looking at them takes longer."""
+        """Take note of connections that ended. Without messages, looks at them notice it later."""
         deaths = self._deaths
         if deaths is None:
             self._blind_until = now + IDLE

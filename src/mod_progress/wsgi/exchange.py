@@ -189,7 +189,7 @@ def _content_length(headers: Any) -> int | None:
 def _addresses(environ: Environ) -> tuple[Address, Address]:
     """Return the connection's own address and the client's, as the server reports them.
 
-    uWSGI reports the client without a port, but it tells the connection's descriptor.
+    uWSGI reports the client without a port, but it gives the connection's descriptor.
     """
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and "REMOTE_PORT" not in environ:
