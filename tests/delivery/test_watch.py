@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import closing
 from typing import Any
 
@@ -12,7 +13,7 @@ from mod_progress.delivery.sock_diag import Progress
 from mod_progress.delivery.watch import Watch
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
-from tests.connections import Connection, wait_until
+from tests.connections import DEADLINE, Connection, wait_until
 from tests.delivery.following import fill, follow, send
 
 
@@ -187,6 +188,28 @@ def test_a_round_that_fails_is_not_the_last(
         patch.setattr(own_watch, "_read_deaths", raise_unexpected)
         wait_until(lambda: caplog.records)
     check_that_it_goes_on(own_watch, table, caplog)
+
+
+def test_a_round_that_had_to_wait_for_the_processor_is_soon_followed_by_another(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause follows the time that a round used, not the time that it took."""
+    took = threading.Event()
+    read_deaths = own_watch._read_deaths
+
+    def take_long_once(now: float) -> None:
+        if not took.is_set():
+            time.sleep(DEADLINE / 10)
+            took.set()
+        read_deaths(now)
+
+    monkeypatch.setattr(own_watch, "_read_deaths", take_long_once)
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    written = fill(connection, transfer)
+    delivery.handed_over()
+    assert took.wait(DEADLINE)
+    connection.drain(written)
+    wait_until(lambda: transfer.state is State.DONE)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -76,7 +76,7 @@ class Exchange:
                 logger.debug("a part of a response is not counted", exc_info=True)
             else:
                 transfer.written = written if written < limit else limit
-            whole = transfer.written == limit
+            whole = transfer.written == limit and not self._trailers
             if not message.get(more):
                 whole = self._ends(more)
         elif kind == "http.response.start":

@@ -104,21 +104,21 @@ class Watch:
         """Look at everything again and again, until there has been nothing for a while."""
         last_used = time.monotonic()
         while True:
-            began = time.monotonic()
+            began = time.thread_time()
             waits = True
             followed = len(self._connections)
             try:
-                waits = self._check(began)
+                waits = self._check(time.monotonic())
             except Exception as error:
                 self._faults.report("a round of following transfers failed, others follow", error)
-            ended = time.monotonic()
-            left = len(self._connections)
+            spent = time.thread_time() - began
             shortest = SOON if waits else INTERVAL
-            time.sleep(rest_after_poll(shortest, ended - began, followed, left))
+            time.sleep(rest_after_poll(shortest, spent, followed, len(self._connections)))
             with self._lock:
+                now = time.monotonic()
                 if self._connections:
-                    last_used = ended
-                elif ended - last_used > GRACE:
+                    last_used = now
+                elif now - last_used > GRACE:
                     self._end()
                     return
 

@@ -119,7 +119,7 @@ class ServerState:
 
     def _acknowledge(self) -> None:
         waiting, self._unsettled = self._unsettled, set()
-        began = time.monotonic()
+        began = time.thread_time()
         for stream in waiting:
             try:
                 stream.acknowledge()
@@ -127,6 +127,6 @@ class ServerState:
                 logger.exception("what a client has cannot be told")
         self._settling = bool(self._unsettled)
         if self._settling:
-            spent = time.monotonic() - began
+            spent = time.thread_time() - began
             rest = rest_after_poll(_ACKNOWLEDGE, spent, len(waiting), len(self._unsettled))
             self.loop.call_later(rest, self._acknowledge)

@@ -155,10 +155,15 @@ class Exchange:
             self._cut()
 
     def _cut(self) -> None:
+        """The server asks for no more, since it has enough or since the client has left."""
         if self._finished:
             return
+        carried = self._delivery.has_carried()
+        if carried and self._delivery.is_whole() and not self._left:
+            self._end()  # it may stop at the Content-Length (PEP 3333): how much arrived is known
+            return
         self._finished = True
-        if self._opens and self._delivery.has_carried() is False:
+        if self._opens and carried is False:
             self._transfer.status = 0  # its first bytes could not be sent
         self._delivery.cut()
 
