@@ -13,6 +13,7 @@ from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 from mod_progress.stores.contract import Store
 from tests.gateway.running import Gateway
+from tests.gateway.standing_clock import StandingClock
 
 
 @pytest.fixture
@@ -25,10 +26,11 @@ def gateway() -> Iterator[Callable[..., Gateway]]:
         *,
         tls: ssl.SSLContext | None = None,
         store: Store | None = None,
+        clock: StandingClock | None = None,
         **site: Any,
     ) -> Gateway:
         site.setdefault("limits", Limits(drain_time=1.0))
-        started.append(Gateway(Site(action=action, **site), tls, store))
+        started.append(Gateway(Site(action=action, **site), tls, store, clock))
         return started[-1]
 
     yield start

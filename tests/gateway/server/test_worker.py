@@ -33,6 +33,7 @@ from tests.gateway.backend import Backend, Peer
 from tests.gateway.fronts import OWN, SIZED
 from tests.gateway.running import Gateway, eventually
 from tests.gateway.serving import Serving
+from tests.gateway.standing_clock import StandingClock
 from tests.gateway.wire import Client
 
 #: Seconds of a limit.
@@ -330,12 +331,16 @@ def test_a_handshake_that_never_ends_has_the_time_of_a_head(
 
 
 def test_handshakes_count_as_connections(gateway: Start, tls: ssl.SSLContext) -> None:
-    running = start(gateway, tls=tls, limits=Limits(connections=3, head_time=60, drain_time=0.1))
+    clock = StandingClock()
+    limits = Limits(connections=3, head_time=60, drain_time=0.1)
+    running = start(gateway, tls=tls, clock=clock, limits=limits)
     with ExitStack() as held:
-        silent = [
-            held.enter_context(socket.create_connection(("127.0.0.1", running.port), 10))
-            for _ in range(3)
-        ]
+        silent = []
+        for _ in range(3):
+            address = ("127.0.0.1", running.port)
+            silent.append(held.enter_context(socket.create_connection(address, 10)))
+            clock.advance(0)  # until it is accepted
+            clock.advance(1)
         # They are given up for one who speaks: the ones that are silent for the longest time first.
         assert answers(running)
         silent[0].settimeout(10)
