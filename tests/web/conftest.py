@@ -26,6 +26,7 @@ from tests.web.browsing import ELSEWHERE, Server, serving
 from tests.web.libraries import fetch_packages
 from tests.web.playground import SITE as PLAYGROUND_SITE
 from tests.web.playground import Playground, running_playground
+from tests.web.shows import ScriptedShow
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -138,6 +139,15 @@ def backed_server(tmp_path: Path, release: threading.Event) -> Iterator[Server]:
 def playground() -> Iterator[Playground]:
     with running_playground() as running:
         yield running
+
+
+@pytest.fixture
+def show(playground: Playground) -> Iterator[ScriptedShow]:
+    """The playground as its own show, which says what the test sets."""
+    show = ScriptedShow()
+    playground.show = show
+    yield show
+    show.close()
 
 
 @pytest.fixture

@@ -62,8 +62,8 @@ async def _respond(send: Any, fields: list[tuple[bytes, bytes]], body: bytes) ->
 
 
 @contextmanager
-def running_app() -> Iterator[PushingApp]:
-    app = PushingApp()
+def serving_asgi(app: Any) -> Iterator[str]:
+    """Serve an ASGI app; yield its URL."""
     config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -72,10 +72,15 @@ def running_app() -> Iterator[PushingApp]:
         while not server.started:
             thread.join(0.01)
             assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        app.url = f"http://127.0.0.1:{port}/"
-        yield app
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     finally:
-        app.gate.set()
         server.should_exit = server.force_exit = True
         thread.join()
+
+
+@contextmanager
+def running_app() -> Iterator[PushingApp]:
+    app = PushingApp()
+    with serving_asgi(app) as app.url:
+        yield app
+        app.gate.set()

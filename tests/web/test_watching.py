@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.web.playground import Playground, page_of
 from tests.web.shows import ScriptedShow
-
-
-@pytest.fixture
-def show(playground: Playground) -> Iterator[ScriptedShow]:
-    show = ScriptedShow()
-    playground.show = show
-    yield show
-    show.close()
 
 
 def bars_for(*identifiers: str) -> bytes:

@@ -29,7 +29,7 @@ MODULES = (
     "progress-languages.js",
     "progress-sharing.js",
     "progress-upload.js",
-    "sha256.js",
+    "progress-sha256.js",
 )
 
 #: A browser asks each time whether the script has changed, so a new version is never mixed with

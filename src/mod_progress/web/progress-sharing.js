@@ -20,6 +20,6 @@ export async function sharedIdentifier(identifier) {
   const bytes = new TextEncoder().encode(identifier.slice(OWN.length));
   const digest = crypto.subtle
     ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
-    : (await import("./sha256.js")).sha256(bytes); // by plain http a browser has none
+    : (await import("./progress-sha256.js")).sha256(bytes); // by plain http a browser has none
   return SHARED + Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
