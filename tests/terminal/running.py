@@ -45,9 +45,14 @@ class Command:
         with pipe:
             lines.extend(line.decode().removesuffix("\n") for line in pipe)
 
+    @property
+    def text(self) -> str:
+        """The output until now."""
+        return "\n".join(self.output)
+
     def said(self, text: str) -> bool:
-        """Whether a line of the output has this text."""
-        return any(text in line for line in self.output)
+        """Whether the output has this text."""
+        return text in self.text
 
     def await_line(self, text: str) -> None:
         eventually(lambda: self.said(text) or self.process.poll() is not None, 3 * PATIENCE)

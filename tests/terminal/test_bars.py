@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -115,6 +115,7 @@ def test_a_long_name_is_cut() -> None:
     assert texts(line) == f"{'a' * 21}... waiting"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text(), st.sampled_from([(), UPLOAD, DONE, FAILED])), min_size=1),
     st.integers(20, 200),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mod_progress.terminal.printable import escape_controls, one_line
@@ -23,6 +23,7 @@ def test_controls_are_written_out(text: str, escaped: str) -> None:
     assert escape_controls(text) == escaped
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_no_control_is_left(text: str) -> None:
     escaped = escape_controls(text)
@@ -30,6 +31,7 @@ def test_no_control_is_left(text: str) -> None:
     assert escape_controls(escaped) == escaped
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_one_line_is_one_line(text: str) -> None:
     assert one_line(text).isprintable()
