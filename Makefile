@@ -3,19 +3,24 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test check format bench fuzz clean
+.PHONY: serve test check pythons format bench fuzz clean
 
 serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0.1:8080/
 	$(BIN)/mod-progress serve
 
-test: $(VENV)/.test ## the whole suite, with coverage by branch
+test: check ## style and types, the whole suite with coverage by branch, and other Pythons
 	scripts/system-packages nginx redis-server chromium curl openssl iptables
 	scripts/test $(BIN)
+	scripts/pythons $(VENV)/pythons
 
 check: $(VENV)/.test ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+pythons: ## the core's tests on each other Python, and with the lowest versions of dependencies
+	scripts/system-packages redis-server openssl
+	scripts/pythons $(VENV)/pythons
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

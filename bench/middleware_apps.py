@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from mod_progress import asgi, wsgi
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
-from mod_progress.wsgi_exchange import Application, Environ, StartResponse
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from mod_progress.asgi.middleware import Application as AsgiApplication
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse
 
 BLOCK = bytes(1 << 16)
 METHODS = ("GET", "POST")
@@ -55,7 +56,7 @@ async def answer(request: Request) -> dict[str, int]:
 class CountedAsgi:
     """The least that counting takes: every request and response is wrapped, and nothing is kept."""
 
-    def __init__(self, app: asgi.Application) -> None:
+    def __init__(self, app: AsgiApplication) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -33,6 +33,10 @@ class OptionError(ValueError):
         super().__init__(f"{name}: {value!r} is not {takes}{suggestion}")
 
 
+class MissingExtraError(OptionError):
+    """An option has a value that needs an extra which is not installed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What to track, and for how long the end of a transfer can be read.

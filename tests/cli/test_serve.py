@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
+from mod_progress.cli import main
 from tests.cli.running import COMMAND, assert_one_line, run
 
 
@@ -36,7 +39,7 @@ def test_all_errors_of_a_configuration_are_told(tmp_path: Path) -> None:
         ("--listen nonsense", 1, "cannot listen on nonsense"),
         ("--listen 192.0.2.1:80", 1, "cannot listen on 192.0.2.1:80"),
         ("--listen unix:/nowhere/s", 1, "cannot listen on unix:/nowhere/s"),
-        ("--store-url ftp://x", 1, "store: 'ftp://x' is not memory, local"),
+        ("--store-url ftp://x", 1, "store: 'ftp:...' is not memory, local"),
         ("/nowhere/site.conf", 1, "cannot read /nowhere/site.conf"),
     ],
 )
@@ -78,3 +81,21 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         done = run("serve", "--listen", address, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == f"mod-progress: cannot listen on {address}: Address already in use\n"
+
+
+@pytest.mark.parametrize("spec", ["redis://:secret@host", "env:STORE"])
+def test_a_store_that_needs_an_extra_says_which(
+    spec: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "mod_progress")  # which the command sets, and this takes back
+    monkeypatch.setenv("STORE", "redis://:secret@host")
+    monkeypatch.setitem(sys.modules, "mod_progress.stores.redis.store", None)
+    assert main(["serve", "--store-url", spec]) == 2
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert said.startswith("mod-progress: store: ")
+    assert said.endswith(" is not there without its extra: pip install 'mod-progress[redis]'\n")
+    assert "secret" not in said

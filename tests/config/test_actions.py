@@ -58,6 +58,10 @@ def action_of(site: Site) -> Action:
             StoreUploads("uploads", UploadLimits(form_files=5)),
         ),
         (
+            'upload.store "uploads", ["total_size" => 2 kbyte, "free_space" => 0];',
+            StoreUploads("uploads", UploadLimits(total_size=2048)),
+        ),
+        (
             'upload.store "uploads", ["form_files" => 5, "form_parts" => 7];',
             StoreUploads("uploads", UploadLimits(5, 7)),
         ),

@@ -209,11 +209,11 @@ def test_errors_of_a_file_that_is_included_twice_are_told_once(tmp_path: Path) -
     ]
 
 
-def test_the_snippet_of_the_original_that_sets_methods() -> None:
+def test_the_snippet_of_lighttpd_2_that_sets_methods() -> None:
     assert load(GOOD / "methods.conf").options.methods == {"PUT", "POST"}
 
 
-def test_the_snippet_of_the_original_that_tracks_and_shows() -> None:
+def test_the_snippet_of_lighttpd_2_that_tracks_and_shows() -> None:
     site = load(GOOD / "track_and_show.conf")
     client = Client()
     site.action(client.exchange(UPLOAD))

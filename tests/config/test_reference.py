@@ -87,7 +87,7 @@ def test_the_reference_has_the_limits_as_they_are() -> None:
 
 
 def test_the_reference_has_the_limits_of_uploads_as_they_are() -> None:
-    rows = re.findall(r"^\| `(form_\w+)` \| ([^|]+) \|", REFERENCE, re.M)
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", REFERENCE, re.M)
     assert {name: int(default) for name, default in rows} == DEFAULT_LIMITS._asdict()
 
 

@@ -67,6 +67,23 @@ def test_what_setup_says(load_text: Load, text: str, changes: dict[str, Any]) ->
     assert load_text(f"setup {{ {MODULES} {text} }}") == replace(DEFAULTS, **changes)
 
 
+def test_a_store_may_be_in_a_variable_or_in_a_file(
+    load_text: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_OF_THE_TEST", "redis://:secret@127.0.0.1/0")
+    (tmp_path / "store").write_text("redis://:secret@127.0.0.1/0\n")
+    for store in ("env:STORE_OF_THE_TEST", f"file:{tmp_path}/store"):
+        assert load_text(f'setup {{ {MODULES} progress.store "{store}"; }}').store == store
+
+
+@pytest.mark.parametrize("store", ["env:NOT_SET_BY_ANYBODY", "file:/nowhere", "file:/dev/zero"])
+def test_a_store_that_is_not_there_is_an_error(tmp_path: Path, store: str) -> None:
+    (tmp_path / "site.conf").write_text(f'setup {{ {MODULES} progress.store "{store}"; }}')
+    (error,) = check(tmp_path / "site.conf")
+    assert error.place is not None
+    assert error.place.text == f'"{store}"'
+
+
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
 def test_every_limit_can_be_set(load_text: Load, name: str) -> None:
     assert load_text(f"setup limits.{name} 3;").limits == Limits(**{name: 3})

@@ -40,8 +40,8 @@ def fill(connection: Connection, transfer: Transfer) -> int:
     return transfer.written
 
 
-def send(connection: Connection, delivery: Delivery, data: bytes) -> None:
+def send(connection: Connection, transfer: Transfer, data: bytes) -> None:
     """Send data that the client takes at once."""
-    delivery.passes(len(data))
+    transfer.written += len(data)
     connection.server.send(data)
     connection.drain(len(data))

@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import closing
 from typing import Any
 
@@ -12,7 +13,7 @@ from mod_progress.delivery.sock_diag import Progress
 from mod_progress.delivery.watch import Watch
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
-from tests.connections import Connection, wait_until
+from tests.connections import DEADLINE, Connection, wait_until
 from tests.delivery.following import fill, follow, send
 
 
@@ -123,8 +124,7 @@ def test_a_connection_whose_look_fails_is_dropped(
     (followed,) = own_watch._connections.values()
     fill(connection, transfer)
     monkeypatch.setattr(followed, "_connection", FailingConnection(followed.key))
-    assert table.lookup("id").sent == 0
-    assert table.lookup("id").sent == transfer.written, "the count does not stand"
+    wait_until(lambda: table.lookup("id").sent == transfer.written)
     check_that_it_goes_on(own_watch, table, caplog)
     delivery.handed_over()
     assert transfer.state is State.DONE
@@ -190,6 +190,28 @@ def test_a_round_that_fails_is_not_the_last(
     check_that_it_goes_on(own_watch, table, caplog)
 
 
+def test_a_round_that_had_to_wait_for_the_processor_is_soon_followed_by_another(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause follows the time that a round used, not the time that it took."""
+    took = threading.Event()
+    read_deaths = own_watch._read_deaths
+
+    def take_long_once(now: float) -> None:
+        if not took.is_set():
+            time.sleep(DEADLINE / 10)
+            took.set()
+        read_deaths(now)
+
+    monkeypatch.setattr(own_watch, "_read_deaths", take_long_once)
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    written = fill(connection, transfer)
+    delivery.handed_over()
+    assert took.wait(DEADLINE)
+    connection.drain(written)
+    wait_until(lambda: transfer.state is State.DONE)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_is_ended_is_replaced(
     connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
@@ -241,6 +263,18 @@ def test_a_system_that_tells_no_deaths(
     wait_until(lambda: transfer.state is State.DONE)
 
 
+def test_without_deaths_a_response_that_the_server_has_is_taken_as_delivered(
+    connection: Connection, table: LookupTable, own_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "Deaths", raise_os_error)
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    fill(connection, transfer)
+    connection.reset()
+    wait_until(lambda: delivery.has_carried() is False)
+    delivery.handed_over()
+    wait_until(lambda: transfer.state is State.DONE)
+
+
 def raise_os_error(*_: object) -> Any:
     raise OSError("there is no such thing here")
 
@@ -263,8 +297,8 @@ def raise_runtime_error(_: threading.Thread) -> None:
 def test_the_thread_ends_when_there_is_nothing_to_follow(
     connection: Connection, table: LookupTable, own_watch: Watch
 ) -> None:
-    _, delivery = follow(table, connection.own, connection.peer)
-    send(connection, delivery, b"hello world")
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    send(connection, transfer, b"hello world")
     delivery.handed_over()
     wait_until(lambda: own_watch._thread is None)
     assert own_watch._deaths is None

@@ -1,7 +1,7 @@
 """An app that takes uploads, set up in the ways that the doctor is to judge."""
 
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_exchange import Receive, Scope, Send
+from mod_progress.asgi.exchange import Receive, Scope, Send
 
 #: The answers to an upload that are not a plain 200, by its path.
 ANSWERS = {

@@ -14,6 +14,7 @@ from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.site import Site
 from tests.gateway.backend import Backend
 from tests.gateway.running import Gateway, eventually
+from tests.gateway.standing_clock import StandingClock
 from tests.gateway.wire import Client
 
 # Requests to it; the body is left to whoever sends one.
@@ -40,7 +41,12 @@ class Front(NamedTuple):
         eventually(lambda: {peer.ending for peer in self.backend.peers if peer.raw} == {"reset"})
 
 
-def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) -> Gateway:
+def start(
+    backend: Backend,
+    tls: ssl.SSLContext | None = None,
+    clock: StandingClock | None = None,
+    **limits: float,
+) -> Gateway:
     """Start a gateway that lets the backend answer everything but /own."""
     action = ActionList(
         (
@@ -48,7 +54,8 @@ def start(backend: Backend, tls: ssl.SSLContext | None = None, **limits: float) 
             Proxy(HttpBackend(backend.address)),
         )
     )
-    return Gateway(Site(action=action, limits=Limits(drain_time=0.1, **limits)), tls)  # type: ignore[arg-type]
+    site = Site(action=action, limits=Limits(drain_time=0.1, **limits))  # type: ignore[arg-type]
+    return Gateway(site, tls, clock=clock)
 
 
 #: Starts one with these limits, and a backend that follows a script behind it.

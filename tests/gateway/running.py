@@ -14,10 +14,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+import uvloop
+
 from mod_progress.gateway.server import worker
 from mod_progress.gateway.server.site import Site
 from mod_progress.stores.contract import Store
 from mod_progress.tracker import Tracker
+from tests.gateway.standing_clock import StandingClock
 
 #: Seconds after which a test that waits gives up.
 PATIENCE = 10.0
@@ -43,14 +47,22 @@ class Response(NamedTuple):
 
 
 class Gateway:
-    """A worker that serves a site; ``tls`` makes its listener one for TLS."""
+    """A worker that serves a site.
+
+    ``tls`` makes its listener one for TLS; with a ``clock`` its time is that of the test.
+    """
 
     def __init__(
-        self, site: Site, tls: ssl.SSLContext | None = None, store: Store | None = None
+        self,
+        site: Site,
+        tls: ssl.SSLContext | None = None,
+        store: Store | None = None,
+        clock: StandingClock | None = None,
     ) -> None:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listening.getsockname()[1]
         self.tls = tls
+        self._clock = clock
         lifeline, self._life = os.pipe()
         ready, serving = os.pipe()
         self.process = multiprocessing.get_context("fork").Process(
@@ -65,6 +77,8 @@ class Gateway:
 
     def _work(self, site: Site, tracker: Tracker, serving: int, lifeline: int) -> None:
         os.close(self._life)
+        if self._clock is not None:
+            pytest.MonkeyPatch().setattr(uvloop, "new_event_loop", self._clock.new_event_loop)
         worker.serve(site, tracker, [(self.listening, self.tls)], serving, lifeline)
 
     @property

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mod_progress.gateway.address import (
@@ -93,6 +93,7 @@ CHARACTERS = st.text(st.sampled_from("a1é.:[]*/-_\0\udcff unix"))
 
 @given(st.text() | CHARACTERS | CHARACTERS.map("unix:{}".format) | CHARACTERS.map("{}:80".format))
 @example("127.0.0..1:80")
+@settings(deadline=None)
 def test_any_text_is_an_address_that_the_system_takes_or_an_error(text: str) -> None:
     try:
         address = parse_listen_address(text, 80)

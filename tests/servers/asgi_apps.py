@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mod_progress.asgi import Application, ProgressMiddleware
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
+from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from mod_progress.asgi.middleware import Application
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20

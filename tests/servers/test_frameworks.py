@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.servers.polling import Answer, Poller, send_request
-from tests.servers.running import ASGI_SERVERS, BUFFERING, DEADLINE, WSGI_SERVERS, Server
+from tests.servers.running import ASGI_SERVERS, BUFFERING, DEADLINE, WSGI_SERVERS, Server, serve
+from tests.servers.watcher import Watcher, check_no_push
 
 FILE_SIZE = 50 << 20
 CHUNK = 2 << 20
@@ -17,6 +20,17 @@ BLOCK = 1 << 16
 
 ON_ASYNCIO = [name for name in ASGI_SERVERS if name != "hypercorn-trio"]
 STREAMING_WSGI = [name for name in WSGI_SERVERS if name not in BUFFERING]
+
+#: These can keep a stream open: they have an event loop, or threads that are cheap.
+PUSHING = [
+    "uvicorn",
+    "hypercorn",
+    "hypercorn-trio",
+    "granian-asgi",
+    "daphne",
+    "gunicorn-uvicorn",
+    "gunicorn-gevent",
+]
 
 FORMS = {"fastapi", "flask", "django"}
 BOUNDARY = "----boundary"
@@ -29,9 +43,9 @@ FORM = (
 )
 
 
-def upload(server: Server, framework: str, http2: bool = False) -> tuple[Answer, int]:
+def upload(poller: Poller, framework: str) -> tuple[Answer, int]:
     """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
-    poller = Poller(server, framework, http2)
+    server, http2 = poller.server, poller.http2
     head, tail, media_type = FORM if framework in FORMS else (b"", b"", "application/octet-stream")
     size = len(head) + FILE_SIZE + len(tail)
 
@@ -59,7 +73,7 @@ def upload(server: Server, framework: str, http2: bool = False) -> tuple[Answer,
 
 
 def check_upload(server: Server, framework: str) -> None:
-    last, size = upload(server, framework)
+    last, size = upload(Poller(server, framework), framework)
     response_size = len(str(FILE_SIZE))
     assert last == {
         "state": "done",
@@ -88,10 +102,37 @@ def test_wsgi(server: Server, framework: str) -> None:
     check_upload(server, framework)
 
 
-@pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"], indirect=True, scope="module")
-def test_http2(server: Server) -> None:
-    last, size = upload(server, "plain", http2=True)
+def check_watched_upload(server: Server, http2: bool) -> None:
+    """Upload a file while somebody watches it from before its beginning."""
+    poller = Poller(server, http2=http2)
+    with Watcher(poller.url, http2) as watcher:
+        watcher.await_beginning()
+        last, size = upload(poller, "plain")
+        watcher.check(last, in_between=not server.buffers)
     assert last["received"] == last["request_size"] == size
+
+
+@pytest.mark.parametrize("server", PUSHING, indirect=True, scope="module")
+def test_push(server: Server) -> None:
+    check_watched_upload(server, http2=False)
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "granian-asgi"], indirect=True, scope="module")
+def test_push_by_http2(server: Server) -> None:
+    check_watched_upload(server, http2=True)
+
+
+@pytest.mark.parametrize(
+    "server", sorted({*ASGI_SERVERS, *WSGI_SERVERS} - {*PUSHING}), indirect=True, scope="module"
+)
+def test_where_threads_are_scarce_one_has_to_poll(server: Server) -> None:
+    check_no_push(Poller(server).url)
+
+
+@pytest.mark.parametrize("name", PUSHING)
+def test_a_server_ends_in_time_though_somebody_watches(name: str, tmp_path: Path) -> None:
+    with ExitStack() as watching, serve(name, tmp_path) as server:
+        watching.enter_context(Watcher(Poller(server).url)).await_beginning()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from django.urls import path
 from flask import Flask, request
 
 from mod_progress.wsgi import ProgressMiddleware
-from mod_progress.wsgi_exchange import Application, Environ, StartResponse, Write
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse, Write
 
 BLOCK = bytes(65536)
 DOWNLOAD_SIZE = 16 << 20

@@ -14,6 +14,7 @@ import pytest
 
 from mod_progress.show import ticker as module
 from mod_progress.show.ticker import SHARE, Reading, Ticker, Watcher, make_tag
+from mod_progress.shutdown import Shutdown
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
@@ -188,12 +189,12 @@ def test_the_end_wakes_all_and_those_who_come_after_it(ticker: Ticker) -> None:
 
 
 def test_a_server_that_ends_ends_the_watchers(tracker: Tracker) -> None:
-    ending = threading.Event()
-    ticker = Ticker(tracker, ending.is_set)
+    shutdown = Shutdown()
+    ticker = Ticker(tracker, shutdown)
     witness = Witness(ticker, "a")
     eventually(lambda: witness.seen)
     assert not ticker.ending
-    ending.set()
+    shutdown.note()
     eventually(lambda: not ticker._watchers)
 
 

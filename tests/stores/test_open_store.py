@@ -43,6 +43,10 @@ def test_a_store_is_named(spec: str, kind: type) -> None:
         ("local:" + "x" * 65, "local:NAME, with 1 to 64 of"),
         ("redis://h?colour=red", "a URL that Redis takes"),
         ("redis://h:99999", "a URL that Redis takes"),
+        ("redis://h?protocol=9", "a URL that Redis takes"),
+        ("redis://h?decode_responses=true", "a URL that Redis takes"),
+        ("rediss://h?ssl_cert_reqs=bogus", "a URL that Redis takes"),
+        ("redis://[", "a URL that Redis takes"),
     ],
 )
 def test_what_names_no_store_is_refused(spec: str, takes: str) -> None:

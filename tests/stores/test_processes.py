@@ -59,7 +59,7 @@ def in_child(work: Callable[[], bool]) -> bool:
     child = os.fork()
     if not child:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
+        signal.alarm(60)
         well = False
         try:
             well = work()

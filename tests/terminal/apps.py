@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_exchange import Receive, Scope, Send
+from mod_progress.asgi.exchange import Receive, Scope, Send
 
 #: Bytes after which an upload to /half waits for a POST to /release.
 HALF = 1_000_000

@@ -78,3 +78,8 @@ def choose(page: Page, *paths: Path) -> None:
 
 def row(page: Page, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_role("progressbar", name=name))
+
+
+def said(page: Page, word: str) -> Locator:
+    """Return what is said of uploads, of each by itself, that is this word."""
+    return page.get_by_role("listitem").get_by_text(word, exact=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,8 +97,7 @@ def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 def server(lasting_server: Server) -> Iterator[Server]:
     """The default site, without uploads."""
     yield lasting_server
-    for path in lasting_server.uploads.glob("*"):
-        path.unlink()
+    shutil.rmtree(lasting_server.uploads, ignore_errors=True)
 
 
 @pytest.fixture
@@ -156,18 +156,19 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fetch_packages(tmp_path_factory.mktemp("npm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
+    """Run Playwright no longer than needed: beside its event loop no other can run."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
     """A browser that keeps pages for when people go back, which Playwright switches off."""
     browser = playwright.chromium.launch(
@@ -180,7 +181,7 @@ def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
-reported_by_browser = re.compile("/(upload/|progress|favicon.ico)").search
+reported_by_browser = re.compile("/(uploads?/|progress|favicon.ico)").search
 
 
 @pytest.fixture
@@ -203,7 +204,12 @@ def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def complain(message: ConsoleMessage) -> None:
-        if message.type == "error" and not reported_by_browser(message.location["url"]):
+        pushless = "text/event-stream" in message.text
+        if (
+            message.type == "error"
+            and not pushless
+            and not reported_by_browser(message.location["url"])
+        ):
             complaints.append(message.text)
 
     def open_page(url: str, **options: Any) -> Page:

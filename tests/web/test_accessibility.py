@@ -11,17 +11,30 @@ from playwright.sync_api import Page, expect
 from tests.web.browsing import Server, choose, make_file, row, throttled
 
 
-def test_start_and_end_are_announced_and_not_each_percent(
+def test_a_single_upload_speaks_itself(
     open_page: Callable[..., Page], server: Server, tmp_path: Path
 ) -> None:
     page = open_page(server.url)
     with throttled(page, 1_000_000):
-        choose(page, make_file(tmp_path / "film.mkv", 1_500_000))
-        expect(row(page, "film.mkv")).to_contain_text("Done")
-        assert page.get_by_role("log").locator("p").all_text_contents() == [
-            "film.mkv: uploading",
-            "film.mkv: done",
-        ]
+        choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
+        expect(row(page, "film.mkv").get_by_role("status")).to_have_text("film.mkv: Done")
+        expect(page.locator("#totals")).to_be_hidden()
+
+
+def test_of_several_only_their_total_speaks_and_what_fails(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    with (tmp_path / "everything").open("wb") as sparse:
+        sparse.truncate(17 * 1024**3)
+    page = open_page(server.url)
+    files = [make_file(tmp_path / name, 100_000) for name in ("one", "two")]
+    choose(page, *files, Path(sparse.name))
+    total = page.locator("#totals").get_by_role("status")
+    expect(total).to_have_text("2 of 2 files saved: Done")
+    expect(page.get_by_role("log")).to_have_text(
+        "everything: Refused: the file is too large for the server (413)."
+    )
+    expect(page.get_by_role("listitem").get_by_role("status")).to_have_text(["", "", ""])
 
 
 def test_every_row_has_names_and_fits_a_narrow_window(
@@ -42,7 +55,7 @@ def test_every_row_has_names_and_fits_a_narrow_window(
 
 
 def assert_accessible(page: Page) -> None:
-    expect(page).to_have_title("Upload · mod_progress")
+    expect(page).to_have_title(re.compile(r"^\d+% · 0 of 3 · Upload · mod_progress$"))
     expect(page.locator("html")).to_have_attribute("lang", "en")
     for landmark in ("banner", "main", "contentinfo"):
         expect(page.get_by_role(landmark)).to_have_count(1)

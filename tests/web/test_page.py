@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, serving, throttled
+from mod_progress.identifier import shared_form
+from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, said, throttled
 
 
 def test_a_bar_tells_what_the_server_has(
@@ -42,7 +43,7 @@ def test_amounts_rate_and_time_left_are_told(
     page = open_page(server.url)
     with throttled(page, 1_000_000):
         choose(page, make_file(tmp_path / "film.mkv", 80_000_000))
-        amounts = re.compile(r"^\d\.\d MB of 80\.0 MB · .*B/s · 1 min \d+ s left$")
+        amounts = re.compile(r"^\d\.\d MB of 80\.0 MB · .*B/s · 1 min \d+ sec left$")
         expect(row(page, "film.mkv").get_by_text(amounts)).to_be_visible()
         expect(page.get_by_role("progressbar")).to_have_attribute(
             "aria-valuetext", re.compile(r"^\d+%, .* of 80.0 MB")
@@ -59,8 +60,8 @@ def test_several_files_take_turns(
     with throttled(page, 500_000):
         choose(page, *chosen)
         expect(page.get_by_role("listitem")).to_have_count(len(names))
-        expect(page.get_by_text("Waiting", exact=True)).to_have_count(3)
-    expect(page.get_by_text("Done", exact=True)).to_have_count(len(names))
+        expect(said(page, "Waiting")).to_have_count(3)
+    expect(said(page, "Done")).to_have_count(len(names))
     for path in chosen:
         assert (server.uploads / path.name).read_bytes() == path.read_bytes()
 
@@ -75,7 +76,7 @@ def test_files_are_dropped_anywhere(open_page: Callable[..., Page], server: Serv
         }"""
     )
     page.locator("footer").dispatch_event("drop", {"dataTransfer": dropped})
-    expect(page.get_by_text("Done", exact=True)).to_have_count(2)
+    expect(said(page, "Done")).to_have_count(2)
     assert {path.name: path.read_text() for path in server.uploads.iterdir()} == {
         "a": "a",
         "b": "b",
@@ -96,6 +97,8 @@ def test_all_is_done_by_keyboard(
             page.keyboard.press("Space")
         chooser.value.set_files(film)
         expect(row(page, "film.mkv")).to_contain_text("%")
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Choose a folder")).to_be_focused()
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Copy link: film.mkv")).to_be_focused()
         page.keyboard.press("Tab")
@@ -119,7 +122,7 @@ def test_one_that_waits_can_be_cancelled(
         choose(page, *(make_file(tmp_path / name, 1_000_000) for name in ("one", "two", "three")))
         page.get_by_role("button", name="Cancel: three").click()
         expect(row(page, "three")).to_contain_text("Cancelled")
-    expect(page.get_by_text("Done", exact=True)).to_have_count(2)
+    expect(said(page, "Done")).to_have_count(2)
     assert not (server.uploads / "three").exists()
 
 
@@ -145,22 +148,10 @@ def test_processing_and_what_the_backend_says(
     choose(page, make_file(tmp_path / "fits", 100_000), make_file(tmp_path / "too-much", 100_000))
     for name in ("fits", "too-much"):
         expect(row(page, name)).to_contain_text("Processing")
-        expect(row(page, name)).to_contain_text("All 100 kB received")
     release.set()
     expect(row(page, "fits")).to_contain_text("Done")
     expect(row(page, "fits")).to_contain_text("saved as kept")
     expect(row(page, "too-much")).to_contain_text("Refused: the server's disk is full (507).")
-
-
-def test_a_lost_connection_is_told(open_page: Callable[..., Page], tmp_path: Path) -> None:
-    with serving(tmp_path, "--listen", "127.0.0.1:0") as server:
-        page = open_page(server.url)
-        with throttled(page, 1_000_000):
-            choose(page, make_file(tmp_path / "film.mkv", 30_000_000))
-            expect(row(page, "film.mkv")).to_contain_text("%")
-            server.kill()
-            expect(row(page, "film.mkv")).to_contain_text("The connection was lost.")
-            page.goto("about:blank")
 
 
 def test_a_file_that_is_gone_is_told(
@@ -188,7 +179,6 @@ def test_anybody_with_the_link_sees_the_bar(
         expect(shared).to_contain_text(re.compile("MB of 10.0 MB"))
         expect(shared.get_by_role("button")).to_have_count(0)
         expect(shared).to_contain_text("Done")
-        expect(shared).to_contain_text("10.0 MB received")
 
 
 def test_a_link_to_nothing_waits(open_page: Callable[..., Page], server: Server) -> None:
@@ -202,7 +192,7 @@ def test_it_works_where_the_browser_trusts_nobody(
     open_page: Callable[..., Page], named_server: Server, tmp_path: Path
 ) -> None:
     page = open_page(named_server.url.replace("127.0.0.1", ELSEWHERE))
-    assert page.evaluate("!isSecureContext && !crypto.randomUUID && !navigator.clipboard")
+    assert page.evaluate("!isSecureContext && !crypto.subtle && !navigator.clipboard")
     links: list[str] = []
 
     def note_link(dialog: Dialog) -> None:
@@ -211,9 +201,15 @@ def test_it_works_where_the_browser_trusts_nobody(
 
     page.on("dialog", note_link)
     with throttled(page, 500_000):
-        choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
-        page.get_by_role("button", name="Copy link").click()
-        assert re.fullmatch(r"http://files\.example:\d+/#id=[0-9a-f]{32}&name=film\.mkv", links[0])
+        with page.expect_request(re.compile("/upload/")) as sent:
+            choose(page, make_file(tmp_path / "film.mkv", 1_000_000))
+        with page.expect_event("dialog"):
+            page.get_by_role("button", name="Copy link").click()
+    own = parse_qs(urlsplit(sent.value.url).query)["X-Progress-ID"][0]
+    (link,) = links
+    shared = parse_qs(urlsplit(link).fragment)
+    assert link.startswith(page.url)
+    assert shared == {"id": [shared_form(own)], "name": ["film.mkv"]}
     expect(row(page, "film.mkv")).to_contain_text("Done")
 
 

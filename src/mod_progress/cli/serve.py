@@ -13,10 +13,11 @@ from mod_progress.config import InvalidConfig, load
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.server import preset
+from mod_progress.gateway.server.generation import ReloadError
 from mod_progress.gateway.server.listening import ListenError
 from mod_progress.gateway.server.site import AccessLog, Listener, Site, Tls
-from mod_progress.gateway.server.supervisor import ReloadError, Supervisor
-from mod_progress.options import OptionError, Options
+from mod_progress.gateway.server.supervisor import Supervisor
+from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.stores import open_store
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -79,7 +80,7 @@ def run(arguments: Namespace) -> int:
         flags.check()
         supervisor = Supervisor(flags.load)
         urls = supervisor.bind()
-    except FlagError as error:
+    except (FlagError, MissingExtraError) as error:
         complain(str(error))
         return 2
     except (ReloadError, ListenError) as error:
@@ -138,11 +139,13 @@ class Flags:
     def load(self) -> Site:
         """Return the site of the file, or the preset, changed by the flags.
 
-        Raises `ReloadError`.
+        Raises `ReloadError`, or `MissingExtraError` for a store whose extra is not installed.
         """
         try:
             site = Site(action=self._preset()) if self.config is None else load(self.config)
             open_store(self.store_url or site.store)
+        except MissingExtraError:
+            raise
         except (InvalidConfig, OptionError) as error:
             raise ReloadError(str(error)) from None
         tls = self._tls()

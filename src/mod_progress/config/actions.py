@@ -27,7 +27,7 @@ from mod_progress.gateway.address import AddressError, parse_address
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
-from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
+from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.options import check_methods
 from mod_progress.show.formats import FORMATS, JSON
@@ -118,7 +118,8 @@ def _upload_limits(argument: Argument) -> UploadLimits:
     limits = DEFAULT_LIMITS
     for key, value in argument.pairs(takes):
         name = key.choice(UploadLimits._fields)
-        limits = limits._replace(**{name: value.integer(f"an integer for {name}", least=1)})
+        least = 0 if name in UNBOUNDED else 1
+        limits = limits._replace(**{name: value.integer(f"an integer for {name}", least=least)})
     return limits
 
 

@@ -41,7 +41,7 @@ def read(path: Path) -> File:
 
 
 def _open(path: str, flags: int) -> int:
-    # Not to wait for the other end of a pipe.
+    # Without O_NONBLOCK, opening a pipe would wait for its other end.
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 

@@ -63,7 +63,7 @@ def find_variable(name: str, key: bytes | None) -> Variable:
     known = conditions.VARIABLES
     if short == name or short not in known:
         names = [prefix + known_name for known_name in (*known, "header")]
-        raise UnplacedError(f"unknown condition variable '{name}'", nearest(name, names))
+        raise UnplacedError(f"a request has no variable '{name}'", nearest(name, names))
     if key is not None:
         raise UnplacedError(f"{name} takes nothing in brackets")
     return known[short]

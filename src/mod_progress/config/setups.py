@@ -126,7 +126,8 @@ def _ttl(draft: Draft, argument: Argument) -> None:
 
 @SETUPS.add("progress.store", "mod_progress")
 def _store(draft: Draft, argument: Argument) -> None:
-    store = argument.string('"local", "local:NAME", "memory" or "redis://…"')
+    takes = '"local", "local:NAME", "memory", "redis://…", "env:NAME" or "file:/path"'
+    store = argument.string(takes)
     argument.check(lambda _: open_store(store).close())
     draft.site = replace(draft.site, store=store)
 

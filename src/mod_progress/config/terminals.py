@@ -25,7 +25,7 @@ _WORDS = {
     ): "a value",
     STARTS: "a directive",
     frozenset({"NAME", "LOCAL", "GLOBAL"}): "a directive for setup",
-    frozenset("NAME NOT NOT_WORD _LPAREN".split()): "a condition variable",
+    frozenset("NAME NOT NOT_WORD _LPAREN".split()): "a variable of the request",
     frozenset("PLUS MINUS TIMES DIVIDE".split()): "",
     frozenset({"NAME"}): "a name",
     frozenset({"STRING"}): "a string",

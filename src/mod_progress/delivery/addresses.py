@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from mod_progress.delivery.sock_diag import Connection
 
@@ -19,13 +19,8 @@ Address = Sequence[Any]
 _DISCARD_PORT = 9
 
 
-class Addresses(NamedTuple):
-    """The hosts and ports of both sides."""
-
-    own: str
-    own_port: int
-    client: str
-    client_port: int
+#: The hosts and ports of both sides: own host, own port, the client's host, the client's port.
+Addresses = tuple[str, int, str, int]
 
 
 def read_addresses(own: Address | None, client: Address | None) -> Addresses | None:
@@ -33,11 +28,15 @@ def read_addresses(own: Address | None, client: Address | None) -> Addresses | N
     if not (own and client):
         return None
     try:
-        found = Addresses(own[0], int(own[1]), client[0], int(client[1]))
+        own_host, own_port = own[0], int(own[1])
+        client_host, client_port = client[0], int(client[1])
     except (TypeError, ValueError, LookupError, OverflowError):
         return None
-    ports_and_hosts = found.own_port and found.client_port and isinstance(found.client, str)
-    return found if ports_and_hosts and isinstance(found.own, str) else None
+    if not (
+        own_port and client_port and isinstance(own_host, str) and isinstance(client_host, str)
+    ):
+        return None
+    return own_host, own_port, client_host, client_port
 
 
 def find_connection(addresses: Addresses) -> Connection | None:

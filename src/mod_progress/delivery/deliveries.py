@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
+import sys
 import time
 
 from mod_progress.delivery.sock_diag import Connection, Progress
@@ -16,6 +16,9 @@ from mod_progress.transfer import Transfer
 #: system's queue when the queue is looked at.
 SMALL = 1 << 16
 
+#: The limit of a response whose size nobody knows.
+UNLIMITED = sys.maxsize
+
 #: Seconds between two looks at a connection while no acknowledgement is missing: its end may have
 #: to be noticed without a message (see `FollowedConnection.gone_since`).
 LOOK_INTERVAL = 1.0
@@ -26,7 +29,8 @@ GRACE = 1.0
 
 #: Seconds for which the queue of a connection stays empty until a response that the server has is
 #: taken as delivered although the connection carried less than was counted. That is so where
-#: another middleware compresses what was counted here.
+#: another middleware compresses what was counted here. It is also the longest wait for the message
+#: that tells how far a connection got, which comes when the server lets go of it.
 IDLE = 10.0
 
 #: Seconds without a change after which a client that has closed its side is taken as gone: its own
@@ -52,11 +56,11 @@ class Delivery:
         "_connection",
         "_ended",
         "_goal",
-        "_limit",
         "_passed",
         "_reached",
         "_since",
         "_transfer",
+        "limit",
     )
 
     def __init__(self, transfer: Transfer, connection: FollowedConnection | None) -> None:
@@ -66,8 +70,10 @@ class Delivery:
         #: Bytes that the connection had carried or queued before this response; it may be less.
         self._base = 0 if connection is None else connection.carried
         self._began = False
-        #: The size of the response's body; infinite while nobody knows it.
-        self._limit: float = math.inf
+        #: The size of the response's body, `UNLIMITED` while nobody knows it. What the app sends
+        #: beyond it is no part of the response (RFC 9112, section 6.3): servers drop it, and
+        #: clients do not read it. So fronts count no more than that as written.
+        self.limit = UNLIMITED
         #: Whether the last part was passed to the server, and whether the server took it.
         self._passed = self._ended = False
         #: When that was.
@@ -80,21 +86,11 @@ class Delivery:
     def begins(self, size: int | None) -> None:
         """The response is about to go out; ``size`` is its body's, None while nobody knows it."""
         self._began = True
-        self._limit = math.inf if size is None else size
+        self.limit = UNLIMITED if size is None else size
         connection = self._connection
-        if connection is not None and self._limit > SMALL:
+        if connection is not None and self.limit > SMALL:
             connection.look()
             self._base = connection.carried
-
-    def passes(self, size: int) -> None:
-        """Count ``size`` bytes of the body that are about to go to the server.
-
-        What goes beyond the Content-Length is no part of the response (RFC 9112, section 6.3):
-        servers drop it, and clients do not read it.
-        """
-        transfer = self._transfer
-        written = transfer.written + size
-        transfer.written = written if written < self._limit else int(self._limit)
 
     def passes_end(self) -> None:
         """The last part is about to go to the server, which may take its time over it."""
@@ -103,11 +99,12 @@ class Delivery:
 
     def handed_over(self) -> None:
         """The server has the whole response."""
-        if 0 < self._transfer.written < self._limit < math.inf:
+        if 0 < self._transfer.written < self.limit < UNLIMITED:
             self.cut()  # its end is missing; where all is missing, X-Sendfile may send a file
             return
-        self._since = time.monotonic()
-        self._passed = self._ended = True
+        if not self._passed:
+            self.passes_end()
+        self._ended = True
         if self._connection is None:
             self._transfer.delivered()
 
@@ -144,7 +141,7 @@ class Delivery:
 
     def is_whole(self) -> bool:
         """Whether the app has passed the whole response, as far as that can be known."""
-        return self._passed or (self._began and self._transfer.written >= self._limit)
+        return self._passed or (self._began and self._transfer.written >= self.limit)
 
     def follow(self, connection: FollowedConnection, progress: Progress, now: float) -> None:
         """Take note how far the connection is at ``now``, and end what nothing else will end."""
@@ -170,18 +167,26 @@ class Delivery:
         if self._ended and now - self._since > IDLE:
             self._complete()
 
-    def follow_gone(self, progress: Progress | None, over: bool) -> None:
-        """The connection is gone. ``progress`` is how far it got, None where nobody knows.
+    def follow_gone(self, progress: Progress | None, gone_for: float, told: bool) -> None:
+        """The connection has been gone for some seconds.
 
-        ``over`` tells that it has been gone for longer than `GRACE`.
+        ``progress`` is how far it got, None while no message has told that; ``told`` is whether one
+        can be expected, when the server lets go of the connection.
         """
         if progress is not None and (not self._began or self._lacks(progress)):
             self.cut()
-        elif over or (progress is not None and self._ended):
-            if self._ended or (self.is_whole() and not self._lacked(progress)):
-                self._complete()
-            else:
-                self.cut()
+        elif progress is not None and self._ended:
+            self._complete()
+        elif gone_for <= GRACE:
+            return
+        elif not self.is_whole():
+            self.cut()
+        elif progress is not None or self._reached >= self._transfer.written:
+            self._complete()
+        elif self._ended and not told:
+            self._complete()  # nobody will ever know
+        elif gone_for > IDLE:
+            self.cut()
 
     def unfollow(self) -> None:
         """Nothing can be learned of the connection: the count handed to the server stands."""
@@ -189,10 +194,6 @@ class Delivery:
         self._transfer.unacknowledged = None
         if self._ended:
             self._transfer.delivered()
-
-    def _lacked(self, progress: Progress | None) -> bool:
-        """Whether the client lacked something the last time that the connection was seen."""
-        return progress is None and self._reached < self._transfer.written
 
     def _lacks(self, progress: Progress) -> bool:
         """Whether the client lacks something that was sent, on a connection that is gone."""
@@ -298,10 +299,11 @@ class FollowedConnection:
         if self.gone_since is None:
             self.gone_since = now
 
-    def check(self, now: float) -> bool:
+    def check(self, now: float, told: bool) -> bool:
         """Tell the deliveries how far it is, where that may matter.
 
-        Returns whether one of them waits for an acknowledgement.
+        ``told`` is whether the system tells the ends of connections. Returns whether a delivery
+        waits for an acknowledgement.
         """
         deliveries = tuple(self.deliveries)
         if not deliveries:
@@ -317,15 +319,15 @@ class FollowedConnection:
             return False
         for delivery in deliveries:
             try:
-                self._tell(delivery, progress, now)
+                self._tell(delivery, progress, now, told)
             except Exception as error:
                 self._faults.report(_DROPPED, error)
                 delivery.unfollow()
         return waits
 
-    def _tell(self, delivery: Delivery, progress: Progress | None, now: float) -> None:
+    def _tell(self, delivery: Delivery, progress: Progress | None, now: float, told: bool) -> None:
         if self.gone_since is not None:
-            delivery.follow_gone(progress, over=now - self.gone_since > GRACE)
+            delivery.follow_gone(progress, now - self.gone_since, told)
         elif progress is None:
             delivery.follow_unseen(now)
         else:

@@ -120,6 +120,8 @@ class Deaths:
     """
 
     def __init__(self) -> None:
+        #: Whether some were lost before the last reading: more ended than the socket holds.
+        self.lost = False
         self._socket = _open_socket()
         try:
             # As much as the system gives (net.core.rmem_max): it tells the end of every connection.
@@ -132,9 +134,9 @@ class Deaths:
     def read(self) -> Iterator[tuple[bytes, Progress]]:
         """Yield connections that ended since the last call, by `Connection.key`.
 
-        Raises OSError where the system no longer tells. Where more end than the socket holds, the
-        latest are lost.
+        Raises OSError where the system no longer tells.
         """
+        self.lost = False
         for _ in range(_DEATHS_AT_ONCE):
             try:
                 message = self._socket.recv(_ANSWER)
@@ -143,7 +145,8 @@ class Deaths:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                continue  # some were lost; those that the socket holds follow
+                self.lost = True
+                continue
             if len(message) >= _ATTRIBUTES:
                 yield message[_KEY], _read_progress(message)
 

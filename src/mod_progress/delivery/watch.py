@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from mod_progress.delivery.addresses import Address, Addresses, find_connection, read_addresses
-from mod_progress.delivery.deliveries import GRACE, Delivery, FollowedConnection
+from mod_progress.delivery.deliveries import GRACE, IDLE, Delivery, FollowedConnection
 from mod_progress.delivery.sock_diag import Deaths
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
@@ -48,6 +48,8 @@ class Watch:
         self._faults = FaultLog()
         self._deaths: Deaths | None = None
         self._next_listening = 0.0
+        #: Until when the end of a connection that is followed may have been missed.
+        self._blind_until = 0.0
         self._thread: threading.Thread | None = None
 
     def enter(self, transfer: Transfer, addresses: Addresses) -> Delivery:
@@ -102,21 +104,21 @@ class Watch:
         """Look at everything again and again, until there has been nothing for a while."""
         last_used = time.monotonic()
         while True:
-            began = time.monotonic()
+            began = time.thread_time()
             waits = True
             followed = len(self._connections)
             try:
-                waits = self._check(began)
+                waits = self._check(time.monotonic())
             except Exception as error:
                 self._faults.report("a round of following transfers failed, others follow", error)
-            ended = time.monotonic()
-            left = len(self._connections)
+            spent = time.thread_time() - began
             shortest = SOON if waits else INTERVAL
-            time.sleep(rest_after_poll(shortest, ended - began, followed, left))
+            time.sleep(rest_after_poll(shortest, spent, followed, len(self._connections)))
             with self._lock:
+                now = time.monotonic()
                 if self._connections:
-                    last_used = ended
-                elif ended - last_used > GRACE:
+                    last_used = now
+                elif now - last_used > GRACE:
                     self._end()
                     return
 
@@ -125,7 +127,7 @@ class Watch:
         self._read_deaths(now)
         with self._lock:
             connections = list(self._connections.items())
-        waits = [connection.check(now) for _, connection in connections]
+        waits = [connection.check(now, now > self._blind_until) for _, connection in connections]
         with self._lock:
             for addresses, connection in connections:
                 # A client that is kept connected often sends the next request soon.
@@ -136,15 +138,19 @@ class Watch:
 
     def _read_deaths(self, now: float) -> None:
         """Tell the connections that ended. Without messages, looking at them takes longer."""
-        if self._deaths is None:
+        deaths = self._deaths
+        if deaths is None:
+            self._blind_until = now + IDLE
             if now >= self._next_listening:
                 self._listen()
             return
         try:
-            for key, progress in self._deaths.read():
+            for key, progress in deaths.read():
                 connection = self._by_key.get(key)
                 if connection is not None:
                     connection.died(progress, now)
+            if deaths.lost:
+                self._blind_until = now + IDLE
         except Exception as error:
             self._faults.report("ends of connections may be noticed late", error)
             self._stop_listening()

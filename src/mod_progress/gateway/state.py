@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.streams.stream import Stream
+from mod_progress.pacing import rest_after_poll
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
@@ -19,10 +20,6 @@ logger = logging.getLogger("mod_progress.gateway")
 
 #: Seconds between two looks at what clients have acknowledged, while there is anything to see.
 _ACKNOWLEDGE = 0.01
-
-#: The pause after a look is this many times as long as what the look spent on streams that are not
-#: far enough. So the looks use at most 5% of a core, however many clients read slowly.
-_BACK_OFF = 20
 
 Network = IPv4Network | IPv6Network
 
@@ -122,7 +119,7 @@ class ServerState:
 
     def _acknowledge(self) -> None:
         waiting, self._unsettled = self._unsettled, set()
-        began = time.monotonic()
+        began = time.thread_time()
         for stream in waiting:
             try:
                 stream.acknowledge()
@@ -130,5 +127,6 @@ class ServerState:
                 logger.exception("what a client has cannot be told")
         self._settling = bool(self._unsettled)
         if self._settling:
-            in_vain = (time.monotonic() - began) * len(self._unsettled) / max(1, len(waiting))
-            self.loop.call_later(max(_ACKNOWLEDGE, _BACK_OFF * in_vain), self._acknowledge)
+            spent = time.thread_time() - began
+            rest = rest_after_poll(_ACKNOWLEDGE, spent, len(waiting), len(self._unsettled))
+            self.loop.call_later(rest, self._acknowledge)

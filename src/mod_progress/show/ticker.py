@@ -18,6 +18,7 @@ from functools import partial
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.show.formats import render_json
+from mod_progress.shutdown import Shutdown
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Snapshot, State
 
@@ -107,19 +108,19 @@ class Watcher:
 class Ticker:
     """Wakes watchers. Safe to use from any thread.
 
-    ``is_ending`` tells that the server is about to end. Then the watchers have to.
+    Where a ``shutdown`` is near, the watchers have to end.
     """
 
     def __init__(
         self,
         tracker: Tracker,
-        is_ending: Callable[[], bool] = lambda: False,
+        shutdown: Shutdown | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tracker = tracker
         self.clock = clock
+        self._shutdown = shutdown
         self._faults = FaultLog()
-        self._is_ending = is_ending
         self.after_fork()
         renew_after_fork(self)
 
@@ -134,11 +135,12 @@ class Ticker:
         self._thread: threading.Thread | None = None
         self._next_tick = 0.0
         self._loop_cost = 0.0
-        #: Whether watchers have to end.
-        self.ending = False
+        self._closed = False
 
     def watch(self, watcher: Watcher, identifiers: Iterable[str]) -> None:
         """Wake ``watcher`` when one of these transfers moves, until it leaves."""
+        if self._shutdown is not None:
+            self._shutdown.listen()
         with self._lock:
             watcher.topics = tuple(self._topic(identifier) for identifier in identifiers)
             for topic in watcher.topics:
@@ -165,10 +167,15 @@ class Ticker:
 
     def end(self) -> None:
         """Have all watchers end, and those that come from now on."""
-        self.ending = True
+        self._closed = True
         with self._lock:
             watchers = list(self._watchers)
         self._wake(watchers)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the watchers have to end."""
+        return self._closed or (self._shutdown is not None and self._shutdown.is_near())
 
     def _topic(self, identifier: str) -> Topic:
         topic = self._topics.get(identifier)
@@ -214,11 +221,11 @@ class Ticker:
             ticks = now >= self._next_tick
             topics = list(self._topics.values()) if ticks else _topics_of(arrived)
             timed = [each for each in self._watchers if each.time <= now] if ticks else []
+            if self.ending:
+                timed = list(self._watchers)
         moved = self._look(topics)
         with self._lock:
             watching = [watcher for topic in moved for watcher in topic.watchers]
-        if self._is_ending() and not self.ending:
-            self.end()
         self._wake([*arrived, *watching, *timed])
         if ticks:
             cost = time.thread_time() - began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mod_progress.options import OptionError
+from mod_progress.options import MissingExtraError, OptionError
 from mod_progress.stores.contract import Store
 from mod_progress.stores.reference import dereference
 
@@ -22,8 +22,8 @@ def open_store(spec: str | None = None) -> Store:
     """Return the store that ``spec`` names. It opens nothing before its first use.
 
     Without a name it is `local`, or `memory` on a system that has no `local`, which the log says.
-    Raises `OptionError` if ``spec`` names no store, or one that needs what is not installed. No
-    credential is in its text.
+    Raises `OptionError` if ``spec`` names no store, and `MissingExtraError` if the store needs an
+    extra that is not installed. No credential is in their texts.
     """
     if spec is None:
         return _open_default()
@@ -33,7 +33,7 @@ def open_store(spec: str | None = None) -> Store:
     except OptionError as error:
         if name == spec:
             raise
-        raise OptionError("store", spec, error.takes) from None
+        raise type(error)("store", spec, error.takes) from None
 
 
 def _open_default() -> Store:
@@ -62,7 +62,7 @@ def _open(name: str) -> Store:
             from mod_progress.stores.redis.store import RedisStore
         except ModuleNotFoundError:
             takes = "there without its extra: pip install 'mod-progress[redis]'"
-            raise OptionError("store", f"{scheme}://...", takes) from None
+            raise MissingExtraError("store", f"{scheme}://...", takes) from None
         return RedisStore(name)
     if "/" in name or "@" in name:  # a URL with a mistake may hold a password too
         name = f"{scheme}:..." if scheme.isalpha() else "..."

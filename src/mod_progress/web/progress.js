@@ -557,7 +557,7 @@ export class TransferProgress extends HTMLElement {
     if (state === "waiting") return [];
     const texts = [size(amount, language)];
     if (amount < total) texts[0] = this.#word("of", texts[0], size(total, language));
-    if (rate !== null) texts.push(size(rate, language, "second"));
+    if (rate) texts.push(size(rate, language, "second"));
     if (secondsLeft !== null) texts.push(this.#word("left", duration(secondsLeft, language)));
     return texts;
   }

@@ -13,7 +13,7 @@ const MOST = 200;
 export function savedFiles() {
   try {
     const files = JSON.parse(localStorage.getItem(KEY));
-    return Array.isArray(files) ? files : [];
+    return Array.isArray(files) ? files.filter((file) => typeof file?.url === "string") : [];
   } catch {
     return []; // it is not ours, or the browser keeps nothing
   }

@@ -9,6 +9,7 @@ import pytest
 from mod_progress.gateway.streams import relay
 from tests.gateway.backend import Backend, Peer, answer_each
 from tests.gateway.fronts import Front, Limited, start
+from tests.gateway.standing_clock import StandingClock
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +38,14 @@ def limited() -> Iterator[Limited]:
     """Start a gateway with limits, and a backend behind it."""
     with ExitStack() as cleanup:
 
-        def begin(script: Callable[[Peer], None] = answer_each, **limits: float) -> Front:
+        def begin(
+            script: Callable[[Peer], None] = answer_each,
+            clock: StandingClock | None = None,
+            **limits: float,
+        ) -> Front:
             backend = Backend(script)
             cleanup.callback(backend.close)
-            gateway = start(backend, None, **limits)
+            gateway = start(backend, None, clock, **limits)
             cleanup.callback(gateway.stop)
             return Front(gateway, backend)
 

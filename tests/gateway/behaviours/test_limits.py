@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.gateway.backend import Peer, answer_each
-from tests.gateway.fronts import CHUNKED, GET, OWN, SHORT, SIZED, Front, Limited
+from tests.gateway.fronts import CHUNKED, GET, OWN, SHORT, SIZED, Limited
 from tests.gateway.running import PATIENCE, Gateway, eventually
+from tests.gateway.standing_clock import StandingClock
 from tests.gateway.wire import Client
 
 
@@ -190,12 +192,13 @@ def test_a_body_below_the_least_rate_is_408(limited: Limited, head: bytes, piece
 
 @pytest.mark.parametrize("size", [30_000, 150_000], ids=["copied", "spliced"])
 def test_a_body_at_its_rate_goes_on(limited: Limited, size: int) -> None:
-    front = limited(body_idle_time=SHORT, body_least_rate=1000)
+    clock = StandingClock()
+    front = limited(clock=clock, body_idle_time=SHORT, body_least_rate=1000)
     with front.connect() as client:
         client.send(SIZED % size)
         for _ in range(8):
             client.send(b"a" * (size // 10))
-            assert not _ready(client, SHORT / 5)
+            clock.advance(SHORT / 5)
         client.send(b"a" * (size // 5))
         assert client.answer().status == 200
 
@@ -207,15 +210,31 @@ def test_a_slow_backend_is_not_the_clients_fault(limited: Limited) -> None:
         peer.take(size)
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
-    size, resume = 20_000_000, threading.Event()
-    front = limited(script, body_idle_time=SHORT, body_least_rate=1000, head_time=0.2)
+    size, resume, clock = 20_000_000, threading.Event(), StandingClock()
+    front = limited(script, clock, body_idle_time=SHORT, body_least_rate=1000, head_time=0.2)
     with front.connect() as client:
         sending = threading.Thread(target=client.send, args=(SIZED % size + b"a" * size,))
         sending.start()
-        assert not _ready(client, 3 * SHORT)
+        eventually(lambda: _takes_no_more(client, clock))
+        clock.advance(3 * SHORT)
+        assert not _ready(client, 0.01)
         resume.set()
         assert client.answer().body == b"ok"
         sending.join()
+
+
+def _takes_no_more(client: Client, clock: StandingClock) -> bool:
+    """Whether the gateway's system acknowledged some of a body, but nothing more in a tick."""
+    before = _acknowledged(client)
+    clock.advance(0)
+    return before > 0 and _acknowledged(client) == before
+
+
+def _acknowledged(client: Client) -> int:
+    """Return how many bytes of the client are acknowledged: tcpi_bytes_acked of tcp(7)."""
+    information = client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+    (acknowledged,) = struct.unpack_from("Q", information, 120)
+    return int(acknowledged)
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
@@ -229,27 +248,18 @@ def test_a_client_that_does_not_read_is_cut(limited: Limited, framing: bytes) ->
 @pytest.mark.parametrize("framing", [b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
 def test_a_client_that_reads_slowly_is_not(limited: Limited, framing: bytes) -> None:
     """A full socket is writable again only when a third of it was read: that takes its time."""
-    limit = 4 * SHORT
-    front = limited(_pour(framing), body_idle_time=limit)
-    eventually(lambda: _read_slowly(front, limit), 6 * PATIENCE)
-
-
-def _read_slowly(front: Front, limit: float) -> bool:
-    """Read a little often, for longer than the limit; False where the machine was too busy."""
+    clock = StandingClock()
+    front = limited(_pour(framing), clock, body_idle_time=SHORT)
     with front.connect(receive_buffer=100_000) as client:
         client.send(GET)
-        began = last = time.monotonic()
-        while last < began + 2.5 * limit:
-            came = b""
-            with suppress(ConnectionResetError):
-                came = client.socket.recv(20_000)
-            before, last = last, time.monotonic()
-            if last - before > limit / 2:
-                return False
-            assert came
-            time.sleep(limit / 50)
+        for _ in range(25):
+            left = 50_000
+            while left:
+                came = client.socket.recv(left)
+                assert came
+                left -= len(came)
+            clock.advance(SHORT / 10)
         assert front.backend.peers[-1].ending == ""
-    return True
 
 
 def test_an_answer_that_nobody_reads_does_not_stay(limited: Limited) -> None:

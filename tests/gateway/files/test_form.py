@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from mod_progress.gateway.files.form import Form
 from mod_progress.gateway.files.new_file import Saved
+from mod_progress.gateway.files.reservation import Reservation
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
 from mod_progress.gateway.http.heads import Refusal
+
+UNBOUNDED = Reservation("", DEFAULT_LIMITS, None)
 
 
 def feed(form: Form, data: bytes, size: int) -> None:
@@ -23,7 +26,8 @@ def feed(form: Form, data: bytes, size: int) -> None:
 def save(
     directory: Path, data: bytes, size: int = 1 << 20, limits: UploadLimits = DEFAULT_LIMITS
 ) -> list[Saved]:
-    with Form(str(directory), b"limit", limits) as form:
+    reservation = Reservation(str(directory), limits, None)
+    with Form(str(directory), b"limit", limits, reservation) as form:
         feed(form, data, size)
         return asyncio.run(form.publish())
 
@@ -130,7 +134,7 @@ def test_a_field_where_no_file_was_chosen_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("boundary", [b"", b"b" * 300])
 def test_a_boundary_that_there_cannot_be_is_refused(tmp_path: Path, boundary: bytes) -> None:
     with pytest.raises(Refusal, match=r"(?i)boundary"):
-        Form(str(tmp_path), boundary, DEFAULT_LIMITS)
+        Form(str(tmp_path), boundary, DEFAULT_LIMITS, UNBOUNDED)
 
 
 def test_where_one_file_cannot_be_published_none_is(

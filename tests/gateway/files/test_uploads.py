@@ -274,7 +274,7 @@ def test_a_bad_form_saves_nothing(
 
 
 def test_as_many_files_and_parts_as_there_may_be(plain: Gateway, directory: Path) -> None:
-    files, parts = DEFAULT_LIMITS
+    files, parts = DEFAULT_LIMITS.form_files, DEFAULT_LIMITS.form_parts
     body = form(*[GOOD] * files, *[part("form-data", b"")] * (parts - files))
     assert len(post(plain, body).json()["files"]) == files
     assert len(stored(directory)) == files

@@ -18,8 +18,6 @@ from tests.gateway.running import eventually
 from tests.gateway.server.sites import site
 from tests.gateway.serving import Serve, Serving
 
-SUPERVISOR = "mod_progress.gateway.server.supervisor"
-
 
 class Failing:
     """A command of which one function can be made to fail."""
@@ -63,7 +61,7 @@ def count(serving: Serving, text: str) -> int:
     "name",
     [
         "mod_progress.config.compiler.parse",
-        f"{SUPERVISOR}.bind",
+        "mod_progress.gateway.server.generation.bind",
         "os.pipe",
         "os.fork",
         "mod_progress.gateway.server.worker.serve",
@@ -172,6 +170,7 @@ def test_it_ends_while_a_reload_waits_for_its_workers(failing: MakeFailing) -> N
     eventually(lambda: len(serving.workers) == 4)
     serving.signal(signal.SIGTERM)
     assert serving.wait() == 0
+    assert not serving.said("reloaded")
 
 
 def test_no_descriptor_is_left(serve: Serve) -> None:

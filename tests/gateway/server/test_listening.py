@@ -72,6 +72,16 @@ def test_all_addresses_of_a_name_that_are_here_have_one_port(
     assert len({name[1] for name in names}) == 1
 
 
+def test_a_port_that_is_free_for_one_address_only_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Whatever port is chosen for the first address, the second one contains it.
+    known = resolving("127.0.0.1", "0.0.0.0")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: known)
+    with pytest.raises(ListenError, match="Address already in use"):
+        bind("example:0")
+
+
 def test_a_name_without_an_address_of_this_machine_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,6 +22,7 @@ from tests.gateway.origin import Origin
 from tests.gateway.running import PATIENCE, eventually
 from tests.gateway.server.sites import Upload, site
 from tests.gateway.serving import Serve, Serving
+from tests.gateway.watching import Watching
 from tests.gateway.wire import Client
 
 
@@ -264,3 +265,19 @@ def test_a_listener_that_is_gone_is_closed(serve: Serve, origin: Origin, tmp_pat
     serving.signal(signal.SIGTERM)
     assert serving.wait() == 0
     assert not path.exists()
+
+
+def test_a_reload_waits_for_nobody_who_watches(serve: Serve, origin: Origin) -> None:
+    serving = serve(site(origin, "one"))
+    workers = serving.workers
+    target = "/progress?X-Progress-ID=a"
+    events = "Accept: text/event-stream"
+    with Watching(serving.connect(), target, events) as watching:
+        watching.read_until("unknown")
+        serving.reload(site(origin, "two"))
+        watching.read_to_end()
+        eventually(lambda: not set(workers) & set(serving.workers))
+        last = f"Last-Event-ID: {watching.source.last_id}"
+    with Watching(serving.connect(), target, events, last) as again, Upload(serving, "a").client:
+        again.read_until("running", received=1_000_000)
+        assert again.states[0] == "running"  # as it has heard already that the id was unknown

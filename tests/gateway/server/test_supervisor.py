@@ -50,7 +50,7 @@ def test_gateways_agree_on_redis(serve: Serve, origin: Origin, redis: RedisServe
 
     upload = Upload(by_directive, "a")
     eventually(lambda: agree(state="running", received=1_000_000))
-    assert redis.command("EXISTS", "mod_progress:a") == "1"
+    assert redis.command("EXISTS", "mod_progress:v1:a") == "1"
     upload.client.close()
     eventually(lambda: agree(state="error", status=0))
     assert agree(state="error", status=0)
@@ -182,6 +182,26 @@ def test_signals_that_other_servers_take_end_nothing(serve: Serve, number: signa
     eventually(lambda: serving.said("not reloaded"))  # after the signal before it
     assert set(before) <= set(serving.workers)
     assert not serving.said("died")
+
+
+def files_of(pid: int) -> set[str]:
+    return {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}  # noqa: PTH115
+
+
+def test_a_log_that_is_moved_away_is_begun_anew(serve: Serve, tmp_path: Path) -> None:
+    log, moved = tmp_path / "access.log", tmp_path / "access.log.1"
+    text = f'setup {{ module_load "mod_accesslog"; accesslog "{log}"; }}'
+    serving = serve(site() + text)
+    eventually(lambda: len(serving.workers) == 2)
+    serving.get("/hello")
+    eventually(lambda: log.read_bytes().count(b"/hello") == 1)
+    log.rename(moved)
+    serving.signal(signal.SIGUSR1)
+    eventually(lambda: all(str(log) in files_of(worker) for worker in serving.workers))
+    assert not any(str(moved) in files_of(worker) for worker in serving.workers)
+    serving.get("/hello")
+    eventually(lambda: log.read_bytes().count(b"/hello") == 1)
+    assert moved.read_bytes().count(b"/hello") == 1
 
 
 def test_the_limit_of_descriptors_is_raised(serve: Serve) -> None:

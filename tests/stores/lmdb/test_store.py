@@ -9,14 +9,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mod_progress.stores.contract import CAPACITY, StoreBusy, StoreError, Update
 from mod_progress.stores.lmdb import directory
 from mod_progress.stores.lmdb import environment as environments
+from mod_progress.stores.lmdb import store as stores
 from mod_progress.stores.lmdb.store import _VALUE_SIZE, BYTES_AN_ENTRY, LocalStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
+from tests.clock import Clock
 from tests.stores.store_servers import eventually
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
@@ -70,12 +73,16 @@ def test_what_is_over_is_swept(store: LocalStore) -> None:
         assert transaction.stat()["entries"] == 2
 
 
-def test_a_long_transfer_is_swept_over_not_away() -> None:
-    store = LocalStore("long", lease=0.05)
-    store.publish([update("a", RUNNING, ttl=0.05)])
+def test_a_long_transfer_is_swept_over_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    nanoseconds = SimpleNamespace(monotonic_ns=lambda: int(clock() * 1e9))
+    monkeypatch.setattr(stores, "time", nanoseconds)
+    store = LocalStore("long", lease=1.0)
+    store.publish([update("a", RUNNING, ttl=1.0)])
     for _ in range(20):
-        eventually(lambda: store.lookup("a").state is State.ERROR)
-        store.publish([update("a", RUNNING, ttl=0.05)])
+        clock.now += 1.5
+        assert store.lookup("a").state is State.ERROR
+        store.publish([update("a", RUNNING, ttl=1.0)])
         assert store.lookup("a") == RUNNING
 
 

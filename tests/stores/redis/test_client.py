@@ -132,7 +132,10 @@ def test_a_slot_that_moved_is_found(cluster: list[RedisServer]) -> None:
     after = next(server for server in cluster if server is not before)
     name = after.command("CLUSTER", "MYID")
     before.command("DEL", "mod_progress:v1:moves")
-    for server in cluster:
+    # The new owner first, as one that imports the slot: only then the others take its word for it,
+    # and not that of the old owner.
+    after.command("CLUSTER", "SETSLOT", slot, "IMPORTING", before.command("CLUSTER", "MYID"))
+    for server in (after, *(each for each in cluster if each is not after)):
         server.command("CLUSTER", "SETSLOT", slot, "NODE", name)
 
     def published() -> bool:

@@ -154,6 +154,29 @@ def test_a_close_ends_the_threads_and_the_next_lookup_starts_new_ones(
         eventually(lambda: threading.active_count() <= before)
 
 
+def test_without_another_thread_it_is_unknown_until_there_is_one(
+    far: Far, batcher: LookupBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    left = 1
+
+    def start_one(thread: threading.Thread) -> None:
+        nonlocal left
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    for _ in range(3):
+        assert batcher.lookup("a") == UNKNOWN
+        assert batcher.lookup_many(["a", "b"]) == [UNKNOWN] * 2
+    assert len(lookup_threads()) == 1
+    left = 1
+    assert future(batcher, "a").result(timeout=10).received == 1
+    assert len(lookup_threads()) == 2
+
+
 class Unexpected(Exception):
     """An exception that no author listed."""
 

@@ -13,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 
 from mod_progress.gateway.files.filenames import parse_filename, safe_name
 from mod_progress.gateway.files.new_file import NewFile, Saved
+from mod_progress.gateway.files.reservation import Reservation
 from mod_progress.gateway.files.unnamed import open_new
 from mod_progress.gateway.files.upload_limits import UploadLimits
 from mod_progress.gateway.http.heads import Refusal
@@ -33,9 +34,12 @@ class Form:
     Raises `Refusal` (400) for a boundary that there cannot be.
     """
 
-    def __init__(self, directory: str, boundary: bytes, limits: UploadLimits) -> None:
+    def __init__(
+        self, directory: str, boundary: bytes, limits: UploadLimits, reservation: Reservation
+    ) -> None:
         self._directory = directory
         self._limits = limits
+        self._reservation = reservation
         self._opened = ExitStack()
         self._parts = 0
         self._field = self._value = self._disposition = b""
@@ -62,7 +66,7 @@ class Form:
         self._opened.close()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; raises `Refusal` (400, 413), and OSError."""
+        """Take the next bytes; raises `Refusal` (400, 413, 507), and OSError."""
         if self._preamble is not None:
             data = self._after_preamble(self._preamble + data)
         try:
@@ -77,7 +81,9 @@ class Form:
         if not self._files:
             raise Refusal(400, "the form has no file")
         try:
-            return [await file.publish(name) for name, file in self._files]
+            saved = [await file.publish(name) for name, file in self._files]
+            self._reservation.keep()
+            return saved
         except BaseException:
             for _, file in self._files:
                 file.withdraw()
@@ -147,6 +153,7 @@ class Form:
             # Without a name, this is what a form sends where no file was chosen; but for its
             # content it is a file.
             self._file = self._open()
+        self._reservation.add(end - start)
         write(self._file.file, memoryview(data)[start:end])
 
     def _end_part(self) -> None:
@@ -160,6 +167,7 @@ class Form:
     def _open(self) -> NewFile:
         if len(self._files) >= self._limits.form_files:
             raise Refusal(413, _too_many(self._limits.form_files, "files"))
+        self._reservation.add_file()
         return self._opened.enter_context(open_new(self._directory))
 
 

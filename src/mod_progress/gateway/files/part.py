@@ -75,6 +75,11 @@ class PartFile(NewFile):
             logger.warning("cannot look for dead parts in %s: %s", self.directory, error.strerror)
 
 
+def is_part(name: str) -> bool:
+    """Whether a file of this name is an upload that is not whole."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
 def sweep(directory: str, now: float) -> None:
     """Remove the parts that dead processes left in ``directory``; raises OSError.
 
@@ -82,7 +87,7 @@ def sweep(directory: str, now: float) -> None:
     """
     with os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
+            if is_part(entry.name):
                 with suppress(OSError):  # gone by now, or not ours to remove
                     _remove_if_dead(entry.path, now)
 

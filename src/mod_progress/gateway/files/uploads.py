@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote
 
@@ -14,8 +15,10 @@ from mod_progress.gateway.exchange import NOSNIFF, Exchange, MethodNotAllowed
 from mod_progress.gateway.files.filenames import UNNAMED, parse_filename, safe_folder, safe_name
 from mod_progress.gateway.files.form import Form
 from mod_progress.gateway.files.new_file import Saved
+from mod_progress.gateway.files.reservation import FORM_OVERHEAD, Reservation
 from mod_progress.gateway.files.unnamed import open_new
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UploadLimits
+from mod_progress.gateway.files.usage import Usage, usage_of
 from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.disk import disk_errors
@@ -45,6 +48,13 @@ class StoreUploads:
     #: The path below which the saved files are served, for Location. With None, it is the
     #: request's own path.
     served: str | None = None
+    #: What is in the directory, where a limit asks for that.
+    usage: Usage | None = field(default=None, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Share the count of the directory with the workers that are forked later."""
+        if self.limits.needs_count:
+            object.__setattr__(self, "usage", usage_of(self.directory))
 
     def __call__(self, exchange: Exchange) -> None:
         """Take the request."""
@@ -68,19 +78,28 @@ class StoreUploads:
     async def _save(self, exchange: Exchange) -> list[Saved]:
         request = exchange.request
         kind, parameters = parse_options_header(request.named.get(b"content-type"))
-        if request.method == "POST" and kind == b"multipart/form-data":
-            return await self._save_form(exchange, parameters.get(b"boundary", b""))
-        return [await self._save_body(exchange)]
+        with Reservation(self.directory, self.limits, self.usage) as reservation:
+            if request.method == "POST" and kind == b"multipart/form-data":
+                boundary = parameters.get(b"boundary", b"")
+                return await self._save_form(exchange, boundary, reservation)
+            saved = await self._save_body(exchange, reservation)
+            reservation.keep()
+            return [saved]
 
-    async def _save_body(self, exchange: Exchange) -> Saved:
+    async def _save_body(self, exchange: Exchange, reservation: Reservation) -> Saved:
         request = exchange.request
         if b"content-range" in request.named:
             # RFC 9110, section 14.5: a part must not be taken for the whole.
             raise Refusal(400, "only whole files are saved here, no parts (Content-Range)")
         folder = self._folder(request)
+        size = request.body_size or 0
+        reservation.check_file(size)
+        await reservation.begin(size)
+        reservation.add_file()
         with open_new(self.directory) as file:
             exchange.invite()
-            await save(exchange.body, file.file)
+            with _counted(exchange, reservation):
+                await save(exchange.body, file.file)
             if not folder:
                 return await file.publish(_name(request))
             try:
@@ -98,12 +117,30 @@ class StoreUploads:
             raise Refusal(400, f"more than {MOST_FOLDERS} folders within each other")
         return folder
 
-    async def _save_form(self, exchange: Exchange, boundary: bytes) -> list[Saved]:
-        with Form(self.directory, boundary, self.limits) as form:
+    async def _save_form(
+        self, exchange: Exchange, boundary: bytes, reservation: Reservation
+    ) -> list[Saved]:
+        await reservation.begin(max(0, (exchange.request.body_size or 0) - FORM_OVERHEAD))
+        with Form(self.directory, boundary, self.limits, reservation) as form:
             exchange.invite()
             while data := await exchange.body.read():
                 form.feed(data)
             return await form.publish()
+
+
+@contextmanager
+def _counted(exchange: Exchange, reservation: Reservation) -> Iterator[None]:
+    """Let the reservation count what comes; it may refuse the rest."""
+
+    def received(size: int) -> None:
+        exchange.received(size)
+        reservation.add(size)
+
+    exchange.body.count = received
+    try:
+        yield
+    finally:
+        exchange.body.count = exchange.received
 
 
 def _name(request: RequestHead) -> str:

@@ -177,14 +177,10 @@ class Connection(Client):
     def _advance(self) -> Exchange | None:
         """Serve what is in the buffer, one request after the other; return the last that ended."""
         exchange = None
-        served = 0
-        while self.buffer and self._exchange is None and not self.lost:
-            if self._lingering is not None or self.blocked:
-                break
-            if served == _TURN:
-                self._go_on_later()
-                break
-            served += 1
+        for _ in range(_TURN):
+            busy = self._exchange is not None or self._lingering is not None or self.blocked
+            if busy or self.lost or not self.buffer:
+                return exchange
             try:
                 head = self._take_head()
                 if head is None:
@@ -195,12 +191,10 @@ class Connection(Client):
                 self._refuse(refusal)
                 return None
             self._serve(exchange)
-        return exchange
-
-    def _go_on_later(self) -> None:
-        if not self._scheduled:
+        if self.buffer and not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self._go_on)
+        return exchange
 
     def _go_on(self) -> None:
         self._scheduled = False

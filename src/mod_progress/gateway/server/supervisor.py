@@ -15,23 +15,21 @@ import logging
 import os
 import resource
 import signal
-import socket
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from mod_progress.gateway.server import worker
-from mod_progress.gateway.server.listening import ListenError, bind, tls_context, url_of
-from mod_progress.gateway.server.site import MOST_WORKERS, Site
+from mod_progress.gateway.server.generation import Generation, ReloadError, Sockets
+from mod_progress.gateway.server.listening import ListenError
+from mod_progress.gateway.server.site import Site
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
 
 logger = logging.getLogger("mod_progress.gateway")
 
-#: SIGALRM is the supervisor's own timer.
+#: What the supervisor waits for; SIGALRM is its own timer.
 _SIGNALS = {
     signal.SIGALRM,
     signal.SIGCHLD,
@@ -56,23 +54,11 @@ _PAUSE = 1.0
 _GARBAGE = 10_000
 
 
-class ReloadError(Exception):
-    """A configuration cannot be used; the message says why, in one or more lines."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Generation:
-    """A site with what its workers need: all of them serve the same, also those started later."""
-
-    site: Site
-    listeners: tuple[tuple[socket.socket, ssl.SSLContext | None], ...]
-
-
 @dataclass(slots=True)
 class _Child:
     """One worker process."""
 
-    generation: _Generation
+    generation: Generation
     started: float
     #: A pipe from which a byte can be read when the worker serves.
     ready: int
@@ -88,12 +74,11 @@ class Supervisor:
         """Take what loads the site: called at the start, and again at each reload."""
         self._load = load
         self._site = load()
-        # The listening sockets by the addresses of their listeners.
-        self._sockets: dict[str, list[socket.socket]] = {}
+        self._sockets = Sockets()
         self._children: dict[int, _Child] = {}
         # The generation that serves, and one that is about to take its place.
-        self._current: _Generation | None = None
-        self._next: _Generation | None = None
+        self._current: Generation | None = None
+        self._next: Generation | None = None
         self._next_deadline = 0.0
         # When a worker may be started again, in monotonic time.
         self._next_start = 0.0
@@ -112,22 +97,17 @@ class Supervisor:
         From now on signals wait for `run`: whoever reads the URLs may send one at once.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        # Whoever started this process may have left it ignored: the system would not report a
-        # worker's end.
+        # A process may be started with SIGCHLD ignored. The system then reports no worker's end.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        # Other servers start their next version at this signal. Here it means nothing.
+        # Other servers start their next version at SIGUSR2. Here it means nothing.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         _raise_descriptor_limit()
         try:
-            self._current = self._prepare(self._site)
-        except (ListenError, ReloadError):
-            self._close_sockets()
+            self._current = self._sockets.prepare(self._site)
+        except Exception:
+            self._sockets.close_unused(())
             raise
-        return [
-            url_of(listener, listening)
-            for listener in self._site.listeners
-            for listening in self._sockets[listener.address]
-        ]
+        return self._sockets.urls(self._site)
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGQUIT, and until what was in flight has finished."""
@@ -176,37 +156,7 @@ class Supervisor:
         elif number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             # The second time, the workers end at once.
             self._end = signal.SIGKILL if self._end else signal.SIGTERM
-
-    # Sockets.
-
-    def _prepare(self, site: Site) -> _Generation:
-        """Return a generation: listen on new addresses, keep the sockets of the others.
-
-        Raises `ListenError` or `ReloadError`; `_close_sockets` closes what was opened then.
-        """
-        listeners = []
-        if site.workers > MOST_WORKERS:
-            raise ReloadError(f"there are at most {MOST_WORKERS} workers, not {site.workers}")
-        if site.access_log is not None:
-            _check_log(site.access_log.path)
-        for listener in site.listeners:
-            context = None if listener.tls is None else tls_context(listener.tls)
-            if listener.address not in self._sockets:
-                self._sockets[listener.address] = bind(listener.address)
-            listeners += [(each, context) for each in self._sockets[listener.address]]
-        return _Generation(site, tuple(listeners))
-
-    def _close_sockets(self) -> None:
-        """Stop listening where no generation listens any more: who connects there is refused."""
-        wanted: set[str] = set()
-        if not self._end:
-            generations = filter(None, (self._current, self._next))
-            wanted = {each.address for one in generations for each in one.site.listeners}
-        for address in self._sockets.keys() - wanted:
-            for listening in self._sockets.pop(address):
-                listening.close()
-            if address.startswith("unix:"):
-                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+            self._next = None
 
     # Workers.
 
@@ -218,14 +168,14 @@ class Supervisor:
             now = time.monotonic()
             if now < self._next_start:
                 return
-            self._next_start = now + _PAUSE  # stays, where the start fails
+            self._next_start = now + _PAUSE  # stays if the start fails
             self._start(self._current)
             self._next_start = 0.0
 
-    def _workers_of(self, generation: _Generation) -> list[_Child]:
+    def _workers_of(self, generation: Generation) -> list[_Child]:
         return [child for child in self._children.values() if child.generation is generation]
 
-    def _start(self, generation: _Generation) -> None:
+    def _start(self, generation: Generation) -> None:
         ready, serving = os.pipe()
         try:
             pid = os.fork()
@@ -239,7 +189,7 @@ class Supervisor:
         os.close(serving)
         os.set_blocking(ready, False)
 
-    def _work(self, generation: _Generation, ready: int, serving: int) -> None:
+    def _work(self, generation: Generation, ready: int, serving: int) -> None:
         """Be a worker; never returns."""
         status = 1
         try:
@@ -248,7 +198,8 @@ class Supervisor:
             # and the collector cost 5% of a small request.
             gc.freeze()
             gc.set_threshold(_GARBAGE)
-            # The supervisor gets these, and tells the workers; a terminal sends SIGINT to all.
+            # These are for the supervisor, but a terminal sends SIGINT to all processes. `Worker`
+            # takes SIGUSR1 when it has opened its log.
             for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -263,21 +214,22 @@ class Supervisor:
             finally:
                 os._exit(status)
 
-    def _close_inherited(self, generation: _Generation, ready: int) -> None:
-        """Close, in a worker, what is the supervisor's or another generation's."""
+    def _close_inherited(self, generation: Generation, ready: int) -> None:
+        """Close, in a worker, what only the supervisor or another generation uses."""
         for descriptor in (ready, self._life, *(child.ready for child in self._children.values())):
             os.close(descriptor)
-        own = {listening for listening, _ in generation.listeners}
-        for sockets in self._sockets.values():
-            for listening in sockets:
-                if listening not in own:
-                    listening.close()
+        self._sockets.close_inherited(generation)
+
+    def _close_sockets(self) -> None:
+        """Stop listening where no generation listens any more, and everywhere at the end."""
+        used = () if self._end else filter(None, (self._current, self._next))
+        self._sockets.close_unused(used)
 
     def _reap(self) -> None:
-        """Forget the workers that ended; children that are not ours are reaped too.
+        """Forget the workers that ended, and reap children that are no workers.
 
-        Others' children come here where this process is the first of a container, or took the place
-        of a shell.
+        There are such children where this process is the first one of a container, or has taken the
+        place of a shell that had started others.
         """
         while True:
             try:
@@ -328,7 +280,7 @@ class Supervisor:
             return
         self._reload_wanted = False
         try:
-            self._next = self._prepare(self._load())
+            self._next = self._sockets.prepare(self._load())
             self._next_deadline = time.monotonic() + _READY_TIME
             for _ in range(self._next.site.workers):
                 self._start(self._next)
@@ -361,17 +313,6 @@ def _is_ready(ready: int) -> bool:
         return bool(os.read(ready, 1))
     except BlockingIOError:
         return False
-
-
-def _check_log(path: str) -> None:
-    """Check that the workers can write to the access log; raises `ReloadError`."""
-    try:
-        # Not to wait for the reader of a pipe.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
-        os.close(os.open(path, flags, 0o666))
-    except (OSError, ValueError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or error
-        raise ReloadError(f"cannot write to the access log {path}: {why}") from None
 
 
 def _raise_descriptor_limit() -> None:

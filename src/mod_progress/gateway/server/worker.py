@@ -19,6 +19,7 @@ import uvloop
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
 from mod_progress.gateway.server.listening import BACKLOG
@@ -242,7 +243,7 @@ def _most_connections(wanted: int) -> int:
     if files == resource.RLIM_INFINITY:
         return wanted
     most = max(1, (files - _RESERVED) // 2)
-    if most < wanted:
+    if most < wanted != Limits().connections:  # of the default nobody needs to hear
         logger.warning(
             "limits.connections is %d, but only %d open files are allowed: %d clients at once",
             *(wanted, files, most),

@@ -220,8 +220,8 @@ class Environment:
         self._lock = threading.RLock()
         self._check_at = 0.0
         if self._handle is not None:
-            # Only the descriptor, which would keep the writers' lock when the parent is killed: the
-            # handle is not closed, since LMDB would take the parent's readers away.
+            # Otherwise this process would keep the writers' lock when the parent is killed. LMDB's
+            # own descriptors stay open: it can close them only in the process that opened them.
             os.close(self._writer_lock)
             self._handle = None
 

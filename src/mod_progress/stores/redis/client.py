@@ -63,7 +63,9 @@ class Client:
         try:
             self._server = redis.Redis.from_url(url, **self._options)
             self._server.connection_pool.make_connection()
-        except (ValueError, TypeError):
+            if self._server.connection_pool.connection_kwargs.get("decode_responses"):
+                raise ValueError  # a value is bytes, and no text
+        except Exception:  # redis-py raises errors of its own, of Python and of ssl
             # The message has no part of the URL: what looks like a port may be half a password.
             raise OptionError("store", f"{scheme}://...", "a URL that Redis takes") from None
         #: What the log may show of the URL.

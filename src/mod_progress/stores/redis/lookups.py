@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
-from itertools import islice
-from operator import itemgetter
+from itertools import islice, repeat
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
@@ -37,16 +36,12 @@ PROBE = "probe"
 #: does not take a core.
 PAUSE = 0.05
 
-_Result = TypeVar("_Result")
+#: What a caller looks up: one id, or several.
+_Asked = str | tuple[str, ...]
 
-
-class _Lookup(NamedTuple):
-    """The ids that a caller asked for, and the future that it waits for."""
-
-    identifiers: Sequence[str]
-    future: Future[Any]
-    #: Makes the result of the future from the snapshots.
-    result: Callable[[list[Snapshot]], Any]
+#: A lookup, and the future that its caller waits for. A plain tuple: this is the way of every show
+#: that another process answers for.
+_Lookup = tuple[_Asked, Future[Any]]
 
 
 class LookupBatcher:
@@ -69,17 +64,18 @@ class LookupBatcher:
         """Start without lookups and threads: those of the parent are not here."""
         self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
         self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
+        #: What the threads are to do, as long as they are not started.
+        self._steps = [partial(self._answer, self._lookups), partial(self._expire, self._deadlines)]
         self._starting = threading.Lock()
-        self._started = False
         self._away = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return a future that is done within a second; `UNKNOWN` at once after a failure."""
-        return self._ask((identifier,), itemgetter(0)) or UNKNOWN
+        return self._ask(identifier) or UNKNOWN
 
     def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
         """Return a future of a snapshot for each id, as `lookup` does for one."""
-        return self._ask(tuple(identifiers), list) or [UNKNOWN] * len(identifiers)
+        return self._ask(tuple(identifiers)) or [UNKNOWN] * len(identifiers)
 
     def close(self) -> None:
         """End the threads once they have answered what is in the queues."""
@@ -87,33 +83,28 @@ class LookupBatcher:
         self._deadlines.put(None)
         self.after_fork()
 
-    def _ask(
-        self, identifiers: tuple[str, ...], result: Callable[[list[Snapshot]], _Result]
-    ) -> Future[_Result] | None:
-        if self._away or not (self._started or self._start()):
+    def _ask(self, asked: _Asked) -> Future[Any] | None:
+        if self._away or (self._steps and not self._start()):
             return None
-        future: Future[_Result] = Future()
+        future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # so that nobody can cancel it
-        lookup = _Lookup(identifiers, future, result)
+        lookup = asked, future
         self._deadlines.put((time.monotonic() + DEADLINE, lookup))
         self._lookups.put(lookup)
         return future
 
     def _start(self) -> bool:
         with self._starting:
-            if not self._started:
-                steps = partial(self._answer, self._lookups), partial(self._expire, self._deadlines)
-                try:
-                    for step in steps:
-                        threading.Thread(
-                            target=self._repeat,
-                            args=(step,),
-                            name="mod_progress lookups",
-                            daemon=True,
-                        ).start()
-                except RuntimeError:  # there can be no more threads: the next lookup tries again
-                    return False
-                self._started = True
+            try:
+                while self._steps:
+                    step = self._steps[-1]
+                    name = "mod_progress lookups"
+                    threading.Thread(
+                        target=self._repeat, args=[step], name=name, daemon=True
+                    ).start()
+                    self._steps.pop()
+            except RuntimeError:  # there can be no more threads: the next lookup tries again
+                return False
         return True
 
     def _repeat(self, step: Callable[[], bool]) -> None:
@@ -133,24 +124,29 @@ class LookupBatcher:
             return False
         batch = _batch(lookup, lookups)
         try:
-            found = self._fetch([each for lookup in batch for each in lookup.identifiers])
+            found = self._fetch(_identifiers(batch))
         except Exception as error:
             if not isinstance(error, StoreError):
                 self._faults.report("lookups are answered with unknown", error)
             self._failed(str(error) if isinstance(error, StoreError) else type(error).__name__)
             for lookup in batch:
-                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+                self._settle(lookup, repeat(UNKNOWN))
         else:
             self._away = False
             self._health.worked("lookup")
             snapshots = iter(found)
             for lookup in batch:
-                self._settle(lookup, list(islice(snapshots, len(lookup.identifiers))))
+                self._settle(lookup, snapshots)
         return True
 
-    def _settle(self, lookup: _Lookup, snapshots: list[Snapshot]) -> None:
+    def _settle(self, lookup: _Lookup, snapshots: Iterator[Snapshot]) -> None:
+        """Answer a lookup with the next of the snapshots."""
+        asked, future = lookup
         try:
-            lookup.future.set_result(lookup.result(snapshots))
+            if isinstance(asked, str):
+                future.set_result(next(snapshots))
+            else:
+                future.set_result(list(islice(snapshots, len(asked))))
         except InvalidStateError:
             pass  # the other thread was quicker
         except BaseException as error:
@@ -162,7 +158,7 @@ class LookupBatcher:
         try:
             return lookups.get(timeout=RETRY if self._away else None)
         except Empty:
-            return _Lookup((PROBE,), Future(), list)
+            return PROBE, Future()
 
     def _expire(self, deadlines: SimpleQueue[tuple[float, _Lookup] | None]) -> bool:
         """Wait for the next deadline, and answer its lookup if nobody has; False after the last."""
@@ -171,11 +167,11 @@ class LookupBatcher:
             return False
         deadline, lookup = item
         time.sleep(max(0.0, deadline - time.monotonic()))
-        if not lookup.future.done():
+        if not lookup[1].done():
             try:
                 self._failed(f"no answer within {DEADLINE} s")
             finally:
-                self._settle(lookup, [UNKNOWN] * len(lookup.identifiers))
+                self._settle(lookup, repeat(UNKNOWN))
         return True
 
     def _failed(self, why: str) -> None:
@@ -186,13 +182,28 @@ class LookupBatcher:
 def _batch(first: _Lookup, lookups: SimpleQueue[_Lookup | None]) -> list[_Lookup]:
     """Return the first lookup and those that wait behind it, up to `BATCH` ids."""
     batch = [first]
-    identifiers = len(first.identifiers)
+    size = _size(first)
     with suppress(Empty):
-        while identifiers < BATCH:
+        while size < BATCH:
             lookup = lookups.get_nowait()
             if lookup is None:
                 lookups.put(None)  # so that the loop of the caller ends too
                 break
             batch.append(lookup)
-            identifiers += len(lookup.identifiers)
+            size += _size(lookup)
     return batch
+
+
+def _size(lookup: _Lookup) -> int:
+    asked, _ = lookup
+    return 1 if isinstance(asked, str) else len(asked)
+
+
+def _identifiers(batch: Sequence[_Lookup]) -> list[str]:
+    identifiers: list[str] = []
+    for asked, _ in batch:
+        if isinstance(asked, str):
+            identifiers.append(asked)
+        else:
+            identifiers += asked
+    return identifiers

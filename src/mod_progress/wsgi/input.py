@@ -22,12 +22,14 @@ class Input:
     An input that can be rewound is counted once: ``received`` is how far it was read at most.
     """
 
-    __slots__ = ("_delivery", "_input", "_position", "_transfer")
+    __slots__ = ("_delivery", "_input", "_position", "_size", "_transfer")
 
     def __init__(self, body: Any, transfer: Transfer, delivery: Delivery) -> None:
         self._input = body
         self._transfer = transfer
         self._delivery = delivery
+        #: What follows a body is no part of it, though some servers let an app read it.
+        self._size = sys.maxsize if transfer.request_size is None else transfer.request_size
         #: How many bytes of the body are before the place where the next read begins.
         self._position = 0
 
@@ -43,9 +45,10 @@ class Input:
         """Read up to the end of a line, at most ``size`` bytes."""
         if size is None or size < 0:
             size = sys.maxsize
-        if size <= BLOCK:
-            return self._take(self._input.readline, size)
-        return self._read_blocks(self._input.readline, size, _is_line)
+        line = self._take(self._input.readline, size if size < BLOCK else BLOCK)
+        if len(line) < BLOCK or len(line) == size or line.endswith(b"\n"):
+            return line
+        return line + self._read_blocks(self._input.readline, size - BLOCK, _is_line)
 
     def readlines(self, hint: int | None = None) -> list[bytes]:
         """Read lines until they have ``hint`` bytes."""
@@ -65,7 +68,7 @@ class Input:
 
     def __iter__(self) -> Iterator[bytes]:
         """Read line by line."""
-        return self
+        return iter(self.readline, b"")
 
     def __next__(self) -> bytes:
         """Return the next line."""
@@ -115,18 +118,13 @@ class Input:
         except Exception:
             self._delivery.cut()  # the client left, or broke its own framing
             raise
-        self._position += len(data)
+        position = self._position = self._position + len(data)
         transfer = self._transfer
-        if self._position > transfer.received:
-            self._advance()
+        if position > transfer.received:
+            transfer.received = position if position < self._size else self._size
         if not data and size != (0,):
             self._end()
         return data
-
-    def _advance(self) -> None:
-        """The app has read further than before. What follows a body is no part of it."""
-        size = self._transfer.request_size
-        self._transfer.received = self._position if size is None else min(self._position, size)
 
     def _end(self) -> None:
         """There is no more to read: the body is here, or its sender is gone."""

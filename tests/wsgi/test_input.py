@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mod_progress.delivery.deliveries import Delivery
 from mod_progress.transfer import State, Transfer
-from mod_progress.wsgi_exchange import Environ, StartResponse
-from mod_progress.wsgi_input import BLOCK, Input
-from tests.wsgi_server import app_of, environ, error, progress, serve
+from mod_progress.wsgi.exchange import Environ, StartResponse
+from mod_progress.wsgi.input import BLOCK, Input
+from tests.wsgi.wsgi_server import app_of, environ, error, progress, serve
 
 LINES = b"one\ntwo\nthree"
 

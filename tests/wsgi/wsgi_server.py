@@ -9,7 +9,7 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 from mod_progress.wsgi import ProgressMiddleware
-from mod_progress.wsgi_exchange import Application, Environ, StartResponse, Write
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse, Write
 
 Answer = dict[str, Any]
 Headers = Iterable[tuple[str, str]]

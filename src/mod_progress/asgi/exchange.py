@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +63,25 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Pass a message of the app on to the server."""
+        # Every part of every body comes by here, so counting it takes no further calls.
         kind = message["type"]
-        part = _PARTS.get(kind)
         head = None
-        if part is not None:
-            self._pass_part(message, *part)
+        whole = False
+        if kind in _PARTS:
+            count, more = _PARTS[kind]
+            transfer, limit = self._transfer, self._delivery.limit
+            try:
+                written = transfer.written + count(message)
+            except Exception:
+                logger.debug("a part of a response is not counted", exc_info=True)
+            else:
+                transfer.written = written if written < limit else limit
+            whole = transfer.written == limit and not self._trailers
+            if not message.get(more):
+                whole = self._ends(more)
         elif kind == "http.response.start":
-            message = _with_lasting_headers(message)
+            if hasattr(message.get("headers"), "__next__"):  # they can be read only once
+                message = {**message, "headers": list(message["headers"])}
             head = self._begin(message)
         try:
             await self._send(message)
@@ -79,7 +90,7 @@ class Exchange:
             raise
         if head is not None:
             self._transfer.response_started(*head)
-        elif part is not None and not self._handed_over and self._is_whole():
+        elif whole and not self._handed_over:
             self._handed_over = True
             self._delivery.handed_over()
 
@@ -92,19 +103,13 @@ class Exchange:
         self._delivery.begins(size)
         return status, size
 
-    def _pass_part(self, message: Message, count: Callable[[Message], int], more: str) -> None:
-        """Count a part of a response. It is passed on even if it cannot be counted."""
-        try:
-            self._delivery.passes(count(message))
-        except Exception:
-            logger.debug("a part of a response is not counted", exc_info=True)
-        self._complete = not (message.get(more) or (self._trailers and more == "more_body"))
-        if self._complete:
-            self._delivery.passes_end()
-
-    def _is_whole(self) -> bool:
-        """Whether the server has the whole response, though the app may go on."""
-        return self._complete or (not self._trailers and self._delivery.is_whole())
+    def _ends(self, more: str) -> bool:
+        """Whether the response is whole, when its body or its trailers end."""
+        if self._trailers and more == "more_body":
+            return False
+        self._complete = True
+        self._delivery.passes_end()
+        return True
 
     def fail(self, error: BaseException) -> None:
         """The app failed, or was cancelled. No server answers a request that was cancelled."""
@@ -122,20 +127,14 @@ class Exchange:
             self._delivery.handed_over()
 
 
-def _with_lasting_headers(message: Message) -> Message:
-    """Return the head of a response so that its headers can be read more than once."""
-    headers = message.get("headers")
-    if isinstance(headers, list) or not isinstance(headers, Iterator):
-        return message
-    return {**message, "headers": list(headers)}
-
-
 def _content_length(headers: Any) -> int | None:
     """Return the size of the body as the headers give it. Not all frameworks write lower case."""
-    with suppress(Exception):  # whether they are headers at all, the server has to judge
+    try:
         for name, value in headers:
             if name.lower() == b"content-length":
                 return parse_size(value)
+    except Exception:
+        logger.debug("the headers of a response cannot be read", exc_info=True)
     return None
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import httpx
 
-from mod_progress.asgi import Application, ProgressMiddleware
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
+from mod_progress.asgi import ProgressMiddleware
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from mod_progress.asgi.middleware import Application
 
 Answer = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]

@@ -10,12 +10,12 @@ import anyio
 import anyio.abc
 import pytest
 
-from mod_progress import asgi_answers
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_answers import server_is_ending
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
+from mod_progress.asgi import answers as asgi_answers
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
 from mod_progress.show import ticker as ticker_module
 from mod_progress.show.ticker import Ticker
+from mod_progress.shutdown import shutdown
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import Transfer
 from tests.show.event_source import EventSource
@@ -297,27 +297,16 @@ async def test_who_has_the_final_state_gets_204(app: ProgressMiddleware) -> None
     assert again.started["status"] == 204
 
 
-class Server:
-    """Handles a signal as uvicorn does."""
-
-    def __init__(self) -> None:
-        self.should_exit = False
-
-    def handle_exit(self, number: int, frame: object) -> None:
-        self.should_exit = True
-
-
-async def test_a_stream_ends_when_uvicorn_is_told_to_end(app: ProgressMiddleware) -> None:
-    server = Server()
-    before = signal.signal(signal.SIGTERM, server.handle_exit)
+async def test_a_stream_ends_when_the_server_is_told_to_end(app: ProgressMiddleware) -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     try:
-        assert not server_is_ending()
         async with Serving(Client(app)) as client:
             await until(lambda: client.states == ["unknown"])
             signal.raise_signal(signal.SIGTERM)
-            assert server_is_ending()
             await until(lambda: client.returned)
         assert client.ended
+        assert told == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert not server_is_ending()
+        shutdown.after_fork()  # this process goes on

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mod_progress.wsgi import ProgressMiddleware
-from mod_progress.wsgi_exchange import Application, Environ, StartResponse
+from mod_progress.wsgi.exchange import Application, Environ, StartResponse
 from tests.connections import Connection, wait_until
-from tests.wsgi_server import Answer, Server, app_of, environ, error, progress, serve, show
+from tests.wsgi.wsgi_server import Answer, Server, app_of, environ, error, progress, serve, show
 
 
 @pytest.mark.parametrize(
@@ -332,6 +332,19 @@ def test_a_server_that_gives_up_at_the_first_chunk(sent: bytes, status: int) -> 
         connection.server.send(sent)
         result.close()
         assert status_of(middleware) == status
+
+
+def test_a_server_may_stop_at_the_content_length() -> None:
+    app = app_of(b"x" * 100_000, b"more", headers=[("Content-Length", "100000")])
+    middleware = ProgressMiddleware(app, store="memory")
+    with contextlib.closing(Connection()) as connection:
+        result: Any = middleware(environ(**addresses(connection)), Server().start_response)
+        chunks = iter(result)
+        connection.server.send(next(chunks))
+        result.close()
+        assert show(middleware)["state"] == "running"
+        connection.drain(100_000)
+        wait_until(lambda: show(middleware)["state"] == "done")
 
 
 def test_a_response_that_the_server_forgets_is_cut() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol
 
-from mod_progress.asgi_exchange import Receive, Send
+from mod_progress.asgi.exchange import Receive, Send
 from mod_progress.framing import BODILESS
 from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.events import MOST_LIFE
@@ -199,13 +198,3 @@ class _TrioBell:
 
     async def wait(self) -> object:
         return await self._event.wait()
-
-
-def server_is_ending() -> bool:
-    """Whether uvicorn, if that is the server, was told to end.
-
-    It then waits for all responses, by default without a limit, and says nothing to the app. But it
-    has a method of its server object handle the signal.
-    """
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return getattr(server, "should_exit", None) is True

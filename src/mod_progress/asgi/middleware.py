@@ -1,16 +1,17 @@
-"""ASGI middleware: ``app = ProgressMiddleware(app)``."""
+"""The ASGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mod_progress.asgi_answers import respond, server_is_ending
-from mod_progress.asgi_exchange import Exchange, Receive, Scope, Send
+from mod_progress.asgi.answers import respond
+from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
 from mod_progress.framing import parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware
 from mod_progress.show.question import Question
 from mod_progress.show.ticker import Ticker
+from mod_progress.shutdown import shutdown
 from mod_progress.transfer import Transfer
 
 __all__ = ["ProgressMiddleware"]
@@ -26,7 +27,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     """
 
     def _make_ticker(self) -> Ticker:
-        return Ticker(self._tracker, server_is_ending)
+        return Ticker(self._tracker, shutdown)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what a server calls an application for: one request, or the lifespan."""

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_exchange import Message, Receive, Scope, Send
-from tests.asgi_server import (
+from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from tests.asgi.asgi_server import (
     DISCONNECT,
     Answer,
     Headers,

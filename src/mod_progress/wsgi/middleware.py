@@ -1,4 +1,4 @@
-"""WSGI middleware: ``application = ProgressMiddleware(application)``."""
+"""The WSGI middleware: what it does with each request."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mod_progress.middleware import BaseMiddleware
 from mod_progress.show.answer import Answer, Stream
 from mod_progress.show.question import Question
 from mod_progress.show.ticker import Ticker, call_here
+from mod_progress.shutdown import shutdown
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi_exchange import Application, Environ, Exchange, StartResponse
+from mod_progress.wsgi.exchange import Application, Environ, Exchange, StartResponse
 
 __all__ = ["ProgressMiddleware"]
 
@@ -35,7 +36,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
             logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
 
     def _make_ticker(self) -> Ticker | None:
-        return Ticker(self._tracker) if _threads_are_cheap() else None
+        return Ticker(self._tracker, shutdown) if _threads_are_cheap() else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""

@@ -14,8 +14,9 @@ from mod_progress.delivery.addresses import Address
 from mod_progress.delivery.watch import follow_transfer
 from mod_progress.framing import BODILESS, parse_size, parse_status
 from mod_progress.middleware import TRACKED
+from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi_input import Input
+from mod_progress.wsgi.input import Input
 
 Environ = dict[str, Any]
 Write = Callable[[bytes], object]
@@ -82,7 +83,9 @@ class Exchange:
         return partial(self._write, write)
 
     def _write(self, write: Write, data: bytes) -> object:
-        self._pass(data)
+        if data and self._head is not None:
+            self._open(self._head)
+        self._transfer.written = min(self._transfer.written + len(data), self._delivery.limit)
         try:
             result = write(data)
         except Exception as error:
@@ -95,12 +98,16 @@ class Exchange:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the chunks of the response."""
+        transfer, delivery = self._transfer, self._delivery
         try:
             for chunk in self._chunks:
-                self._pass(chunk)
+                if chunk and self._head is not None:
+                    self._open(self._head)
+                written = transfer.written + len(chunk)
+                transfer.written = written if written < delivery.limit else delivery.limit
                 yield chunk
                 self._opens = False
-                if self._head is None and self._delivery.is_whole():
+                if written >= delivery.limit and self._head is None:
                     self._end()  # whatever the app still does
                     if isinstance(self._chunks, FileBlocks):
                         break  # the rest of the file is behind the end of the response
@@ -123,13 +130,11 @@ class Exchange:
         """Servers have to call `close`. Where one does not, the response ends here."""
         self._fail(None)
 
-    def _pass(self, data: bytes) -> None:
-        """Count bytes that are about to go to the server."""
-        if data and self._head is not None:
-            self._transfer.response_started(*self._head)
-            self._head = None
-            self._opens = True
-        self._delivery.passes(len(data))
+    def _open(self, head: tuple[int, int | None]) -> None:
+        """The first bytes are about to go to the server, which sends the head before them."""
+        self._transfer.response_started(*head)
+        self._head = None
+        self._opens = True
 
     def _end(self) -> None:
         """The server has the last chunk. It answers 500 where there was no start_response."""
@@ -150,10 +155,15 @@ class Exchange:
             self._cut()
 
     def _cut(self) -> None:
+        """The server asks for no more, since it has enough or since the client has left."""
         if self._finished:
             return
+        carried = self._delivery.has_carried()
+        if carried and self._delivery.is_whole() and not self._left:
+            self._end()  # it may stop at the Content-Length (PEP 3333): how much arrived is known
+            return
         self._finished = True
-        if self._opens and self._delivery.has_carried() is False:
+        if self._opens and carried is False:
             self._transfer.status = 0  # its first bytes could not be sent
         self._delivery.cut()
 
@@ -167,10 +177,12 @@ class FileBlocks(FileWrapper):
 
 def _content_length(headers: Any) -> int | None:
     """Return the size of the body as the headers give it."""
-    with suppress(Exception):  # the server has taken them, whatever they are
+    try:
         for name, value in headers:
             if name.lower() == "content-length":
                 return parse_size(value)
+    except Exception:
+        logger.debug("the headers of a response cannot be read", exc_info=True)
     return None
 
 

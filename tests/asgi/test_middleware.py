@@ -15,13 +15,13 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 
 from mod_progress.asgi import ProgressMiddleware
-from mod_progress.asgi_exchange import Scope
+from mod_progress.asgi.exchange import Scope
 from mod_progress.middleware import TRACKED
 from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
-from tests.asgi_server import (
+from tests.asgi.asgi_server import (
     Server,
     app_of,
     ask,

@@ -1,0 +1,7 @@
+"""WSGI middleware: ``application = ProgressMiddleware(application)``."""
+
+from __future__ import annotations
+
+from mod_progress.wsgi.middleware import ProgressMiddleware
+
+__all__ = ["ProgressMiddleware"]
