@@ -35,10 +35,14 @@ class OddShow(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.stream = stream
         self.members: dict[str, Members] = {}
+        #: The status and reason of each answer, where it is a refusal.
+        self.refusal: tuple[int, str] | None = None
+        #: A field without which a question is refused.
+        self.required: tuple[str, str] | None = None
         #: The questions in each format.
         self.polls = 0
         self.streams = 0
-        #: Set when the show is to end: a stream that waits has to look.
+        #: Set when the show ends.
         self.over = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self._thread.start()
@@ -48,6 +52,9 @@ class OddShow(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/progress"
 
     def close(self) -> None:
+        """End it, unless that has been done."""
+        if self.over.is_set():
+            return
         self.over.set()
         self.shutdown()
         self._thread.join()
@@ -59,6 +66,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
+        required, refusal = self.server.required, self.server.refusal
+        if required is not None and self.headers[required[0]] != required[1]:
+            refusal = 401, "Unauthorized"
+        if refusal is not None:
+            self.send_response_only(*refusal)
+            self.end_headers()
+            return
         query = parse_qs(urlsplit(self.path).query)
         identifiers = query["X-Progress-ID"]
         streams = query["format"] == ["events"] and self.server.stream is not None

@@ -45,9 +45,14 @@ class Command:
         with pipe:
             lines.extend(line.decode().removesuffix("\n") for line in pipe)
 
+    @property
+    def text(self) -> str:
+        """The output until now."""
+        return "\n".join(self.output)
+
     def said(self, text: str) -> bool:
-        """Whether a line of the output has this text."""
-        return any(text in line for line in self.output)
+        """Whether the output has this text."""
+        return text in self.text
 
     def await_line(self, text: str) -> None:
         eventually(lambda: self.said(text) or self.process.poll() is not None, 3 * PATIENCE)
@@ -79,6 +84,7 @@ class Upload:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.left = SIZE
         head = f"POST {path} HTTP/1.1\r\nHost: h\r\nX-Progress-ID: {identifier}\r\n"
+        head += "Connection: close\r\n"
         self._socket.sendall(f"{head}Content-Length: {SIZE}\r\n\r\n".encode())
 
     def send(self, amount: int) -> None:
@@ -86,9 +92,9 @@ class Upload:
         self.left -= amount
 
     def finish(self) -> bytes:
-        """Send the rest, and return the beginning of the answer."""
+        """Send the rest, and return the answer."""
         self.send(self.left)
-        answer = self._socket.recv(65536)
+        answer = b"".join(iter(lambda: self._socket.recv(65536), b""))
         self.close()
         return answer
 
@@ -112,6 +118,8 @@ def serving(app: str, directory: Path, *options: str) -> Iterator[int]:
     words = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning"]
     with running_server([*words, *options, f"tests.terminal.apps:{app}"], port, directory):
         yield port
+        # The server ends when it has answered what it has.
+        release(port)
 
 
 def release(port: int) -> None:
@@ -126,6 +134,9 @@ class Terminal:
     def __init__(self, directory: Path, words: Sequence[str], columns: int, lines: int) -> None:
         self._socket = str(directory / "tmux")
         self._code = directory / "code"
+        # The size is that of the terminal, not that of the one where the tests run.
+        kept = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
+        self._environment = {**kept, "TERM": "screen-256color", "LC_ALL": "C.UTF-8"}
         run = f"{shlex.join([COMMAND, *words])}; echo $? > {shlex.quote(str(self._code))}; cat"
         size = ["-x", str(columns), "-y", str(lines)]
         self._run("-f", "/dev/null", "new-session", "-d", *size, run)
@@ -133,7 +144,7 @@ class Terminal:
     def _run(self, *words: str) -> str:
         return subprocess.run(
             ["tmux", "-u", "-S", self._socket, *words],
-            env={**os.environ, "TERM": "screen-256color", "LC_ALL": "C.UTF-8"},
+            env=self._environment,
             check=True,
             capture_output=True,
             text=True,

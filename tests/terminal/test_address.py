@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mod_progress.identifier import PARAMETER, find_parameter
@@ -71,6 +71,7 @@ def test_what_cannot_be_watched(words: list[str], at: str | None, said: str) -> 
     assert said in str(raised.value)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=128))
 def test_a_server_finds_the_id_that_it_is_asked_for(identifier: str) -> None:
     url = ask_for(httpx.URL("http://h/p?key=%20+&format=x"), [identifier], "json")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_multipart import FormParser
 from python_multipart.multipart import parse_options_header
@@ -139,6 +139,7 @@ NAMES = st.binary(min_size=1, max_size=60).filter(
 )
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_a_server_finds_the_name_of_any_file(name: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:

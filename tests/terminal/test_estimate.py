@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mod_progress.terminal.estimate import HALF_LIFE, Estimate
@@ -64,6 +64,7 @@ def test_the_time_left(
 STEPS = st.lists(st.tuples(st.floats(0.01, 10), st.integers(0, 10**12)), min_size=1)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_a_rate_is_between_the_slowest_and_the_fastest(steps: list[tuple[float, int]]) -> None:
     estimate = noting((0.0, 0))
@@ -77,6 +78,7 @@ def test_a_rate_is_between_the_slowest_and_the_fastest(steps: list[tuple[float, 
         assert min(speeds) * 0.999 <= estimate.rate <= max(speeds) * 1.001
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 1.0), st.integers(1, 10**9))
 def test_a_rate_does_not_jump(seconds: float, speed: int) -> None:
     estimate = Estimate()

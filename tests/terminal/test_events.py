@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mod_progress.terminal.events import MOST, Event, EventError, EventParser
@@ -77,6 +77,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[Event]]:
     return stream, events
 
 
+@settings(deadline=None)
 @given(streams(), st.lists(st.integers(0, 400)))
 def test_the_pieces_do_not_matter(stream: tuple[bytes, list[Event]], cuts: list[int]) -> None:
     data, events = stream
@@ -87,6 +88,7 @@ def test_the_pieces_do_not_matter(stream: tuple[bytes, list[Event]], cuts: list[
     assert taken == events
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary()))
 def test_any_bytes_are_taken_in_any_pieces(pieces: list[bytes]) -> None:
     parser = EventParser()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mod_progress.show.formats import render_json
@@ -26,11 +26,13 @@ SNAPSHOTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(SNAPSHOTS)
 def test_it_reads_what_a_show_says(snapshot: Snapshot) -> None:
     assert parse_report(render_json(snapshot)) == (None, snapshot)
 
 
+@settings(deadline=None)
 @given(st.text(), SNAPSHOTS)
 def test_it_says_what_a_show_says(identifier: str, snapshot: Snapshot) -> None:
     line = render_report(identifier, snapshot)

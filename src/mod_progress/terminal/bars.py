@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,7 +17,7 @@ from rich.text import Text
 from mod_progress.terminal import words
 from mod_progress.terminal.display import Row, complain
 from mod_progress.terminal.meter import Meter, Phase
-from mod_progress.terminal.printable import escape_controls
+from mod_progress.terminal.printable import one_line
 
 #: Characters of the narrowest bar that is of use.
 _NARROWEST = 8
@@ -68,7 +69,7 @@ class Bars:
 
     def say(self, text: str) -> None:
         """Print it above the bars."""
-        self._console.print(Text(escape_controls(text)), soft_wrap=True)
+        self._console.print(Text(one_line(text)), soft_wrap=True)
 
     def fail(self, text: str) -> None:
         """Print below the bars, on the standard error."""
@@ -89,7 +90,7 @@ def draw(rows: Sequence[Row], width: int) -> Table:
     names = [_names(row, before) for before, row in zip((None, *rows), rows, strict=False)]
     cells = [cells_of(row.meter) for row in rows]
     columns = _fitting(
-        cells, width - sum(max(map(len, each)) + 1 for each in zip(*names, strict=True))
+        cells, width - sum(max(map(cell_len, each)) + 1 for each in zip(*names, strict=True))
     )
     table = Table.grid(padding=(0, 1), expand=True)
     for _ in names[0]:
@@ -116,9 +117,9 @@ def _fitting(cells: Sequence[Cells], width: int) -> list[int]:
 
 def _names(row: Row, before: Row | None) -> tuple[str, ...]:
     """Return the label and the part of a row. A label is not repeated."""
-    label = escape_controls(row.label)
-    if len(label) > _LONGEST_NAME:
-        label = f"{label[: _LONGEST_NAME - 3]}..."
+    label = one_line(row.label)
+    if cell_len(label) > _LONGEST_NAME:
+        label = f"{set_cell_size(label, _LONGEST_NAME - 3)}..."
     if before is not None and before.label == row.label and row.part:
         label = ""
     return (label, row.part) if row.part else (label,)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mod_progress.terminal import words
 from mod_progress.terminal.meter import Meter, Phase
-from mod_progress.terminal.printable import escape_controls
+from mod_progress.terminal.printable import one_line
 from mod_progress.terminal.report import render_report
 from mod_progress.transfer import Snapshot
 
@@ -64,7 +64,7 @@ class Display(Protocol):
 
 def complain(text: str) -> None:
     """Print to the standard error, under the program's name."""
-    print(f"mod-progress: {escape_controls(text)}", file=sys.stderr, flush=True)
+    print(f"mod-progress: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 class JsonLines:
@@ -136,7 +136,7 @@ class Lines:
         self._printed = {}
 
     def _print(self, text: str) -> None:
-        print(escape_controls(text), flush=True)
+        print(one_line(text), flush=True)
 
 
 def describe(meter: Meter) -> str:

@@ -22,3 +22,8 @@ def escape_controls(text: str) -> str:
         each if each.isprintable() or each in _KEPT else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def one_line(text: str) -> str:
+    r"""Return the text without control characters and in one line: a line end is ``\n``."""
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -27,8 +27,8 @@ from mod_progress.transfer import FIRST_ERROR_STATUS, Snapshot, State
 #: Seconds until a connection is there. Nothing else has a limit: a person who waits can end it.
 _CONNECT = 10.0
 
-#: Bytes of an answer that are read for the reason of a refusal, and characters that are told of it.
-_MOST_READ = 1 << 14
+#: Bytes of an answer that are looked at for the reason of a refusal, and characters that are told.
+_MOST_KEPT = 1 << 14
 _MOST_TOLD = 200
 
 #: Where programs say in JSON why they refuse: this project's, FastAPI's and Django REST's.
@@ -157,9 +157,8 @@ class Upload:
     def _judge(self, response: httpx.Response) -> Outcome:
         said = status_line(response)
         outcome = Outcome(response.status_code, said)
-        if outcome.success:
-            return outcome
-        reason = read_reason(response)
+        body = _read(response)
+        reason = "" if outcome.success else find_reason(response, body)
         return outcome._replace(said=f"{said}: {reason}" if reason else said)
 
     def _pieces(self) -> Iterator[bytes]:
@@ -205,28 +204,26 @@ class Upload:
         return int(count)
 
 
-def read_reason(response: httpx.Response) -> str:
-    """Return what a refusal says about its reason: in plain text or in JSON."""
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in ("text/plain", "application/json"):
-        return ""
-    text = _read_text(response)
-    if kind == "application/json":
-        try:
-            members = json.loads(text)
-        except (ValueError, RecursionError):
-            return ""
-        reasons = [members.get(each) for each in _REASONS] if isinstance(members, dict) else []
-        text = next((each for each in reasons if isinstance(each, str)), "")
-    line = next(iter(text.strip().splitlines()), "")
-    return line if len(line) <= _MOST_TOLD else f"{line[:_MOST_TOLD]}..."
+def _read(response: httpx.Response) -> bytes:
+    """Read a whole body, and return its beginning.
 
-
-def _read_text(response: httpx.Response) -> str:
-    data = b""
+    A transfer is done when its client has the whole response.
+    """
+    begin = b""
     with suppress(httpx.HTTPError):  # the status says what matters
         for piece in response.iter_bytes():
-            data += piece
-            if len(data) >= _MOST_READ:
-                break
-    return data.decode(errors="replace")
+            begin += piece[: _MOST_KEPT - len(begin)]
+    return begin
+
+
+def find_reason(response: httpx.Response, body: bytes) -> str:
+    """Return what a refusal says about its reason: in plain text or in JSON."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    text = body.decode(errors="replace") if kind == "text/plain" else ""
+    if kind == "application/json":
+        with suppress(ValueError, RecursionError):
+            members = json.loads(body)
+            reasons = [members.get(each) for each in _REASONS] if isinstance(members, dict) else []
+            text = next((each for each in reasons if isinstance(each, str)), "")
+    line = next(iter(text.strip().splitlines()), "")
+    return line if len(line) <= _MOST_TOLD else f"{line[:_MOST_TOLD]}..."
