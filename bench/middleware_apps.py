@@ -110,3 +110,5 @@ wsgi_counted = counted_wsgi(wsgi_bare)
 asgi_with = asgi.ProgressMiddleware(asgi_bare, methods=METHODS)
 fastapi_with = asgi.ProgressMiddleware(fastapi_bare, methods=METHODS)
 wsgi_with = wsgi.ProgressMiddleware(wsgi_bare, methods=METHODS)
+
+pushing = asgi.ProgressMiddleware(asgi_bare, store="local:push")

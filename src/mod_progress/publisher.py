@@ -14,7 +14,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -71,6 +71,9 @@ IDLE = 5.0
 #: Seconds that `Publisher.close` waits for the last batch.
 CLOSE_TIMEOUT = 1.0
 
+#: Seconds that a look at many transfers waits for other writers: it comes a few times a second.
+SHOW_TIMEOUT = 0.05
+
 _Batch = list[tuple[Publication, Snapshot]]
 
 #: A sentinel that wakes the thread: something else has entered the events that it waits for.
@@ -124,35 +127,48 @@ class Publisher:
         answer is what was published last. Never raises.
         """
         try:
-            return self._publish_and_show(transfer)
+            own = transfer.snapshot()
+            publication = self._publications.find(transfer)
+            if not self._store.near or (publication and publication.snapshot == own):
+                return own
+            return self._publish_and_show([transfer], timeout=0.0)[0]
         except Exception as error:
             self._faults.report("a transfer is shown without asking the system", error)
             return transfer.snapshot(sample=False)
 
-    def _publish_and_show(self, transfer: Transfer) -> Snapshot:
-        own = transfer.snapshot()
-        if not self._store.near:
-            return own
-        publication = self._publications.find(transfer)
-        if publication is not None and publication.snapshot == own:
-            return own
-        if not self._working.acquire(blocking=False):
-            return (publication and publication.snapshot) or own
+    def shown_many(self, transfers: Sequence[Transfer]) -> list[Snapshot]:
+        """Return what to show of each, as `shown` does; all that moved is published in one batch.
+
+        It may wait a moment for other writers.
+        """
+        try:
+            if not self._store.near:
+                return [transfer.snapshot() for transfer in transfers]
+            return self._publish_and_show(transfers, SHOW_TIMEOUT)
+        except Exception as error:
+            self._faults.report("a transfer is shown without asking the system", error)
+            return [transfer.snapshot(sample=False) for transfer in transfers]
+
+    def _publish_and_show(self, transfers: Sequence[Transfer], timeout: float) -> list[Snapshot]:
+        working = self._working.acquire(timeout=timeout)
         try:
             now = time.monotonic()
-            if not self._events.empty():
+            if working and not self._events.empty():
                 self._enter_all(now)
                 self._events.put(_WAKE)
-            # Both again, since the transfer may have ended before its end was entered here.
-            own, publication = transfer.snapshot(), self._publications.find(transfer)
-            if publication is not None and publication.snapshot != own and not self._away:
-                try:
-                    self._publish([(publication, own)], now, timeout=0.0)
-                except StoreBusy:
-                    return publication.snapshot or own
-            return own
+            # Only now, since a transfer may have ended before its end was entered here.
+            shown = [(self._publications.find(each), each.snapshot()) for each in transfers]
+            batch = [(known, own) for known, own in shown if known and known.snapshot != own]
+            if batch and working and not self._away:
+                with suppress(StoreBusy):
+                    self._publish(batch, now, timeout)
+                    return [own for _, own in shown]
+            if not batch or self._away:
+                return [own for _, own in shown]
+            return [(known and known.snapshot) or own for known, own in shown]
         finally:
-            self._working.release()
+            if working:
+                self._working.release()
 
     def close(self) -> None:
         """Publish the last ends, and what still runs as cut; wait a second for that at most."""

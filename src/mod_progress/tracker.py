@@ -102,10 +102,10 @@ class Tracker:
         the store does not know it, this process answers.
         """
         transfer = self.table.find(identifier)
-        if transfer is not None and (self.store is None or not transfer.end_published):
-            return self._look_here(transfer)
-        if self.store is None:
-            return UNKNOWN
+        if self.store is None or self._publisher is None:
+            return UNKNOWN if transfer is None else transfer.snapshot()
+        if transfer is not None and not transfer.end_published:
+            return self._publisher.shown(transfer)
         try:
             found = self.store.lookup(identifier)
         except Exception as error:
@@ -122,13 +122,13 @@ class Tracker:
     def look_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
         """Return how far each transfer is, in their order, as `look` does for one.
 
-        The store is asked once, for all that it may know better.
+        The store is asked once, for all that it may know better than this process.
         """
         transfers = [self.table.find(identifier) for identifier in identifiers]
-        found = [UNKNOWN if each is None else self._look_here(each) for each in transfers]
         asked = [
             place for place, each in enumerate(transfers) if each is None or each.end_published
         ]
+        found = self._look_here(transfers)
         if self.store is None or not asked:
             return found
 
@@ -145,19 +145,19 @@ class Tracker:
             stored = self.store.lookup_many([identifiers[place] for place in asked])
         except Exception as error:
             stored = know_nothing(error)
-        return (
-            merge(stored) if isinstance(stored, list) else map_future(stored, merge, know_nothing)
-        )
+        if isinstance(stored, list):
+            return merge(stored)
+        return map_future(stored, merge, know_nothing)
 
-    def _look_here(self, transfer: Transfer) -> Snapshot:
-        """Return how far a transfer of this process is."""
-        if self._publisher is None or transfer.end_published:
-            return transfer.snapshot()
-        try:
-            return self._publisher.shown(transfer)
-        except Exception as error:
-            self.lookup_failed(error)
-            return transfer.snapshot()
+    def _look_here(self, transfers: Sequence[Transfer | None]) -> list[Snapshot]:
+        """Return how far the transfers of this process are; `UNKNOWN` stands for None."""
+        own = [each for each in transfers if each is not None]
+        shown = iter(
+            [each.snapshot() for each in own]
+            if self._publisher is None
+            else self._publisher.shown_many(own)
+        )
+        return [UNKNOWN if each is None else next(shown) for each in transfers]
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""

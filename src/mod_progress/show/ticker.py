@@ -268,8 +268,9 @@ class Ticker:
                 self._faults.report("a watcher is dropped", error)
                 self.leave(watcher)
         if post is not call_here:
-            # In an event loop this call comes after the tasks that were just woken.
-            post(partial(self._note_cost, began))
+            # In an event loop the first of these calls comes after the tasks that were just woken,
+            # and the second after the loop has written what they sent.
+            post(partial(post, partial(self._note_cost, began)))
 
     def _note_cost(self, began: float) -> None:
         self._loop_cost = time.thread_time() - began
