@@ -20,6 +20,9 @@ REFERENCE = (HERE.parent.parent / "docs" / "configuration.md").read_text()
 GOOD = sorted((HERE / "good").glob("*.conf"))
 BAD = sorted((HERE / "bad").glob("*.conf"))
 
+#: What `htpasswd -B` writes.
+PASSWORDS = "ann:$2y$05$" + "." * 53 + "\n"
+
 #: The examples of the reference, by the line where they start.
 EXAMPLES = [
     pytest.param(match[1], id=f"line {REFERENCE.count(chr(10), 0, match.start()) + 1}")
@@ -70,6 +73,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_reference_holds(example: str, tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text(PASSWORDS)
+    example = example.replace('"/etc/mod_progress/passwords"', f'"{tmp_path}/passwords"')
     (tmp_path / "site.conf").write_text(example)
     assert errors_of(tmp_path / "site.conf") == []
 

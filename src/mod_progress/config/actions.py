@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from mod_progress.config import probes
 from mod_progress.config.argument import Argument
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError
+from mod_progress.config.evaluation import errors_at
+from mod_progress.config.files import read
 from mod_progress.gateway.actions.answers import (
     Deny,
     Redirect,
@@ -18,6 +21,12 @@ from mod_progress.gateway.actions.answers import (
     Respond,
     RespondPattern,
     Target,
+)
+from mod_progress.gateway.actions.basic_auth import (
+    DEFAULT_REALM,
+    BasicAuth,
+    PasswordFileError,
+    parse_passwords,
 )
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.script import Script
@@ -94,6 +103,25 @@ def _host(argument: Argument) -> bytes:
     if _HOST_NAME(host) is None:
         raise ConfigError(f"{argument.directive} takes {takes}, not '{host}'", argument.place)
     return host.encode()
+
+
+@ACTIONS.add("auth.basic", "mod_auth")
+def _basic_auth(draft: Draft, argument: Argument) -> Action:
+    takes = "the path of a file by htpasswd -B, and perhaps the name of the realm"
+    file, *realm = argument.items() or (argument,)
+    if len(realm) > 1:
+        raise argument.refuse(takes)
+    path = file.path(takes)
+    with errors_at(file.place):
+        text = read(Path(path)).source.text.encode("utf-8", "surrogateescape")
+    try:
+        hashes = parse_passwords(text)
+    except PasswordFileError as error:
+        raise ConfigError(f"cannot use {path}: {error}", file.place) from None
+    name = realm[0].string(takes) if realm else DEFAULT_REALM
+    if not name.isprintable():
+        raise ConfigError(f"{argument.directive} takes {takes}, not '{name}'", realm[0].place)
+    return BasicAuth(hashes, name)
 
 
 @ACTIONS.add("static")

@@ -18,6 +18,7 @@ Run = TypeVar("Run")
 MODULES = (
     "mod_access",
     "mod_accesslog",
+    "mod_auth",
     "mod_openssl",
     "mod_progress",
     "mod_proxy",

@@ -37,6 +37,15 @@ class Handler(Protocol):
         """
 
 
+class Postponed(Exception):
+    """An action has to wait before it can tell. Then all actions run again."""
+
+    def __init__(self, wait: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("an action has to wait")
+        #: What to wait for. What it raises is answered as if an action had raised it.
+        self.wait = wait
+
+
 class Abandoned(Protocol):
     """What serves an exchange without a task, and is told where the client goes."""
 

@@ -52,10 +52,12 @@ LONGEST_REMEMBERED = 1024
 class Refusal(Exception):
     """A message that is not HTTP/1.1, or not one that the gateway takes."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, lines: bytes = b"") -> None:
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
+        #: More fields of the answer, each with its CRLF.
+        self.lines = lines
 
 
 def split_fields(fields: bytes, limits: HeadLimits) -> Fields:

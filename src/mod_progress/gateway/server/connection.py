@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mod_progress.gateway.actions.repeated_poll import RepeatedPoll, repeated_poll
 from mod_progress.gateway.client import Client
-from mod_progress.gateway.exchange import NOT_FOUND, Action, Exchange, refusal_response
+from mod_progress.gateway.exchange import NOT_FOUND, Action, Exchange, Postponed, refusal_response
 from mod_progress.gateway.http.heads import HEAD_END, Refusal
 from mod_progress.gateway.http.request import RequestHead, check_incomplete, parse_request
 from mod_progress.gateway.state import ServerState
@@ -259,6 +259,9 @@ class Connection(Client):
             self._host.action(exchange)
             handler = exchange.handler or exchange.fallback or NOT_FOUND
             work = handler.handle(exchange)
+        except Postponed as postponed:
+            self._task = self.loop.create_task(self._serve_after(exchange, postponed.wait()))
+            return
         except Exception as error:
             self.fail(exchange, error)
             self._settle(exchange)
@@ -267,6 +270,27 @@ class Connection(Client):
             self.resume(exchange, work)
         elif exchange.finished:
             self._settle(exchange)
+
+    async def _serve_after(self, exchange: Exchange, wait: Awaitable[None]) -> None:
+        """Run the actions again, once an action need not wait any more."""
+        failure: Exception | None = None
+        try:
+            await wait
+        except asyncio.CancelledError:
+            self._task = None
+            self.conclude(exchange)
+            return
+        except Exception as error:
+            failure = error
+        self._task = None
+        if failure is not None:
+            self.fail(exchange, failure)
+            self.conclude(exchange)
+            return
+        exchange.handler = exchange.fallback = None
+        self._serve(exchange)
+        if self._exchange is None:
+            self._advance()
 
     def resume(self, exchange: Exchange, work: Awaitable[None]) -> None:
         """Let a task do the work, and conclude the exchange after it."""
@@ -290,7 +314,7 @@ class Connection(Client):
             logger.error("while serving %s", exchange.request.path, exc_info=error)
             error = Refusal(500, "an error of the gateway's own")
         if isinstance(error, Refusal) and not exchange.started and not self.lost:
-            exchange.refuse(error)
+            exchange.refuse(error, error.lines)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and close: nothing after it can be trusted."""
