@@ -20,6 +20,10 @@ FILE = b'--b\r\nContent-Disposition: form-data; name=a; filename="a"\r\n\r\n%b\r
 
 HEAD = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
+#: Asks for an answer as soon as there is room for the body.
+ASKING = HEAD.removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 @pytest.fixture
 def limited(gateway: Callable[..., Gateway], tmp_path: Path) -> Callable[..., Gateway]:
@@ -204,8 +208,10 @@ def curl(serving: Serving, size: int) -> str:
 def test_workers_and_configurations_count_together(serving: Serving) -> None:
     eventually(lambda: len(serving.workers) == 3)
     with serving.connect() as client:
-        client.sendall(HEAD % 600 + bytes(599))
-        eventually(lambda: curl(serving, 402) == "507")
+        client.sendall(ASKING % 600)
+        assert client.recv(len(CONTINUE)) == CONTINUE
+        client.sendall(bytes(599))
+        assert curl(serving, 402) == "507"
         serving.reload(SITE + "# another")
         assert [curl(serving, 402) for _ in range(6)] == ["507"] * 6
         client.sendall(b"x")
@@ -217,8 +223,9 @@ def test_workers_and_configurations_count_together(serving: Serving) -> None:
 def test_a_worker_that_dies_keeps_no_room(serving: Serving) -> None:
     eventually(lambda: len(serving.workers) == 3)
     client = serving.connect()
-    client.sendall(HEAD % 600 + bytes(599))
-    eventually(lambda: curl(serving, 402) == "507")
+    client.sendall(ASKING % 600)
+    assert client.recv(len(CONTINUE)) == CONTINUE
+    assert curl(serving, 402) == "507"
     for pid in serving.workers:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: len(serving.workers) == 3)
