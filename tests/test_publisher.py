@@ -112,7 +112,7 @@ def test_a_later_transfer_elsewhere_takes_the_id_over(open_tracker: Open) -> Non
     winner = track(second)
     winner.received = 20
     eventually(sees(third, received=20))
-    eventually(lambda: not first.table.in_flight())
+    eventually(lambda: not first.table.runs(loser))
     loser.received = 1000
     loser.delivered()
     eventually(sees(first, state=State.RUNNING, received=20))

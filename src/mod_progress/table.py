@@ -84,11 +84,6 @@ class LookupTable:
         """Whether this transfer is in the table and has not ended."""
         return self._running.get(transfer.identifier) is transfer
 
-    def in_flight(self) -> list[Transfer]:
-        """Return the running transfers, oldest first."""
-        with self._lock:
-            return list(self._running.values())
-
     def finished(self) -> list[tuple[str, Snapshot, float]]:
         """Return id, last snapshot and seconds left to read it, of each finished transfer."""
         now = self._clock()
