@@ -12,9 +12,9 @@ from mod_progress.gateway.actions.repeated_poll import RepeatedPoll, repeated_po
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.exchange import NOT_FOUND, Action, Exchange, Postponed, refusal_response
 from mod_progress.gateway.http.heads import HEAD_END, Refusal
-from mod_progress.gateway.http.request import RequestHead, check_incomplete, parse_request
+from mod_progress.gateway.http.request import check_incomplete, parse_request
 from mod_progress.gateway.state import ServerState
-from mod_progress.gateway.streams.body import Body, ChunkedBody
+from mod_progress.gateway.streams.body import request_body
 from mod_progress.gateway.streams.errors import Cut, Slow
 from mod_progress.gateway.streams.patience import Patience
 from mod_progress.gateway.streams.stream import NEVER
@@ -111,7 +111,10 @@ class Connection(Client):
     def data_received(self, data: bytes) -> None:
         """Serve the requests that are complete, or keep the bytes for the one being served."""
         if self._repeated is not None:
-            if self._answer_again(data):
+            answer = None if self.blocked else self._repeated.answer(data)
+            if answer is not None:
+                self.write(answer)
+                self.read_deadline = self.state.now + self.limits.idle_time
                 return
             self._repeated = None
         if self._lingering is not None:
@@ -186,7 +189,8 @@ class Connection(Client):
                 if head is None:
                     return None
                 request = parse_request(head, self.state.head_limits)
-                exchange = Exchange(self, self, request, self._body(request))
+                body = request_body(self, request.body_size, self.limits.body_size)
+                exchange = Exchange(self, self, request, body)
             except Refusal as refusal:
                 self._refuse(refusal)
                 return None
@@ -230,38 +234,15 @@ class Connection(Client):
             self._head_begun = True
             self.read_deadline = self.loop.time() + self.limits.head_time
 
-    def _body(self, request: RequestHead) -> Body:
-        limit = self.limits.body_size
-        if request.chunked:
-            return ChunkedBody(self, limit)
-        length = request.content_length or 0
-        if limit and length > limit:
-            raise Refusal(413, "the body is too large")
-        return Body(self, length)
-
-    def _answer_again(self, data: bytes) -> bool:
-        """Answer a poll that repeats the last one, if nothing is in its way."""
-        if self._repeated is None or self.blocked:
-            return False
-        answer = self._repeated.answer(data)
-        if answer is None:
-            return False
-        self.write(answer)
-        self.read_deadline = self.state.now + self.limits.idle_time
-        return True
-
     # Answers out.
 
     def _serve(self, exchange: Exchange) -> None:
         """Run the actions, then what answers: at once, or in a task where it has to wait."""
         self._exchange = exchange
         try:
-            self._host.action(exchange)
-            handler = exchange.handler or exchange.fallback or NOT_FOUND
-            work = handler.handle(exchange)
+            work = self._act(exchange)
         except Postponed as postponed:
-            self._task = self.loop.create_task(self._serve_after(exchange, postponed.wait()))
-            return
+            work = self._act_later(exchange, postponed)
         except Exception as error:
             self.fail(exchange, error)
             self._settle(exchange)
@@ -271,26 +252,22 @@ class Connection(Client):
         elif exchange.finished:
             self._settle(exchange)
 
-    async def _serve_after(self, exchange: Exchange, wait: Awaitable[None]) -> None:
-        """Run the actions again, once an action need not wait any more."""
-        failure: Exception | None = None
-        try:
-            await wait
-        except asyncio.CancelledError:
-            self._task = None
-            self.conclude(exchange)
-            return
-        except Exception as error:
-            failure = error
-        self._task = None
-        if failure is not None:
-            self.fail(exchange, failure)
-            self.conclude(exchange)
-            return
+    def _act(self, exchange: Exchange) -> Awaitable[None] | None:
+        self._host.action(exchange)
+        handler = exchange.handler or exchange.fallback or NOT_FOUND
+        return handler.handle(exchange)
+
+    async def _act_later(self, exchange: Exchange, postponed: Postponed) -> None:
+        """Run the actions again, once the action that has postponed them need not wait any more."""
+        await postponed.wait()
+        self.check()
         exchange.handler = exchange.fallback = None
-        self._serve(exchange)
-        if self._exchange is None:
-            self._advance()
+        try:
+            work = self._act(exchange)
+        except Postponed as again:
+            work = self._act_later(exchange, again)
+        if work is not None:
+            await work
 
     def resume(self, exchange: Exchange, work: Awaitable[None]) -> None:
         """Let a task do the work, and conclude the exchange after it."""
@@ -304,7 +281,8 @@ class Connection(Client):
         except Exception as error:
             self.fail(exchange, error)
         self._task = None
-        self.conclude(exchange)
+        if exchange.quick is None:  # else its callback concludes the exchange
+            self.conclude(exchange)
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
         """Answer for an error where that is still possible; else the response stays cut."""

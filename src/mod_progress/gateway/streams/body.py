@@ -156,3 +156,16 @@ class FileBody(Body):
         """Note that ``size`` bytes were taken."""
         self.position += size
         self.remaining -= size
+
+
+def request_body(stream: Stream, size: int | None, limit: int) -> Body:
+    """Return the body of a request of ``size`` bytes, or of one that is chunked (None).
+
+    Raises `Refusal` (413) for more than ``limit`` bytes (0: any size); a chunked body does when it
+    is read.
+    """
+    if size is None:
+        return ChunkedBody(stream, limit)
+    if limit and size > limit:
+        raise Refusal(413, "the body is too large")
+    return Body(stream, size)
