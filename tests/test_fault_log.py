@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from mod_progress.fault_log import FaultLog
@@ -20,20 +17,6 @@ def test_each_kind_of_exception_is_logged_once_with_its_place(
     assert caplog.records[0].getMessage() == "nothing is published; this is logged once"
 
 
-class _Failing(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        raise RuntimeError("the handler is broken")
-
-
-@pytest.fixture
-def _broken_log() -> Iterator[None]:
-    handler = _Failing()
-    logger = logging.getLogger("mod_progress")
-    logger.addHandler(handler)
-    yield
-    logger.removeHandler(handler)
-
-
-@pytest.mark.usefixtures("_broken_log")
+@pytest.mark.usefixtures("broken_log")
 def test_a_broken_log_handler_breaks_nothing_else() -> None:
     FaultLog().report("nothing is published", ValueError())

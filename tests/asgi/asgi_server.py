@@ -12,8 +12,8 @@ import httpx
 from mod_progress.asgi import ProgressMiddleware
 from mod_progress.asgi.exchange import Message, Receive, Scope, Send
 from mod_progress.asgi.middleware import Application
+from tests.answers import Answer
 
-Answer = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
 
 DISCONNECT = {"type": "http.disconnect"}
@@ -113,24 +113,3 @@ def ask(
             return await client.request(method, url, **request)
 
     return anyio.run(ask, backend=runs_on)
-
-
-def progress(
-    state: str,
-    received: int = 0,
-    sent: int = 0,
-    request_size: int | None = 0,
-    response_size: int | None = None,
-) -> Answer:
-    response_size = sent if response_size is None else response_size
-    return {
-        "state": state,
-        "received": received,
-        "sent": sent,
-        "request_size": request_size,
-        "response_size": response_size,
-    }
-
-
-def error(status: int) -> Answer:
-    return {"state": "error", "status": status}

@@ -7,16 +7,14 @@ import pytest
 
 from mod_progress.asgi import ProgressMiddleware
 from mod_progress.asgi.exchange import Message, Receive, Scope, Send
+from tests.answers import Answer, error, progress
 from tests.asgi.asgi_server import (
     DISCONNECT,
-    Answer,
     Headers,
     Server,
     app_of,
     body,
-    error,
     part,
-    progress,
     scope,
     serve,
     show,

@@ -21,18 +21,8 @@ from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
-from tests.asgi.asgi_server import (
-    Server,
-    app_of,
-    ask,
-    body,
-    part,
-    progress,
-    scope,
-    serve,
-    show,
-    start,
-)
+from tests.answers import progress
+from tests.asgi.asgi_server import Server, app_of, ask, body, part, scope, serve, show, start
 
 #: What lets one look at the transfer of the id own~secret.
 SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()

@@ -33,21 +33,6 @@ from tests.show.far_store import FarStore
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tracker() -> Tracker:
-    return Tracker()
-
-
-@pytest.fixture
-def ticker(tracker: Tracker, clock: Clock) -> DrivenTicker:
-    return DrivenTicker(tracker, clock)
-
-
 def track(tracker: Tracker, identifier: str = "a", size: int = 100) -> Transfer:
     query = f"X-Progress-ID={quote(identifier, safe='')}"
     transfer = tracker.track("POST", query.encode(), None, size)

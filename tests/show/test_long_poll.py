@@ -18,21 +18,6 @@ from tests.show.far_store import FarStore
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tracker() -> Tracker:
-    return Tracker()
-
-
-@pytest.fixture
-def ticker(tracker: Tracker, clock: Clock) -> DrivenTicker:
-    return DrivenTicker(tracker, clock)
-
-
-@pytest.fixture
 def transfer(tracker: Tracker) -> Transfer:
     transfer = tracker.track("POST", QUERY, None, 100)
     assert transfer is not None

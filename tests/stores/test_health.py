@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from mod_progress.stores.health import Health
@@ -37,21 +34,7 @@ def test_a_store_goes_once_and_is_back_once(
     assert len(caplog.records) == len(lines)
 
 
-class _Failing(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        raise RuntimeError("the handler is broken")
-
-
-@pytest.fixture
-def _broken_log() -> Iterator[None]:
-    handler = _Failing()
-    logger = logging.getLogger("mod_progress")
-    logger.addHandler(handler)
-    yield
-    logger.removeHandler(handler)
-
-
-@pytest.mark.usefixtures("_broken_log")
+@pytest.mark.usefixtures("broken_log")
 def test_a_broken_log_handler_breaks_no_lookup() -> None:
     health = Health("redis://example")
     health.failed("lookup", "no answer")

@@ -10,8 +10,9 @@ import pytest
 
 from mod_progress.wsgi import ProgressMiddleware
 from mod_progress.wsgi.exchange import Application, Environ, StartResponse
+from tests.answers import Answer, error, progress
 from tests.connections import Connection, wait_until
-from tests.wsgi.wsgi_server import Answer, Server, app_of, environ, error, progress, serve, show
+from tests.wsgi.wsgi_server import Server, app_of, environ, serve, show
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from mod_progress.delivery.deliveries import Delivery
 from mod_progress.transfer import State, Transfer
 from mod_progress.wsgi.exchange import Environ, StartResponse
 from mod_progress.wsgi.input import BLOCK, Input
-from tests.wsgi.wsgi_server import app_of, environ, error, progress, serve
+from tests.answers import error, progress
+from tests.wsgi.wsgi_server import app_of, environ, serve
 
 LINES = b"one\ntwo\nthree"
 

@@ -20,7 +20,8 @@ from mod_progress.stores.memory import MemoryStore
 from mod_progress.transfer import Snapshot
 from mod_progress.wsgi import ProgressMiddleware
 from mod_progress.wsgi.exchange import Environ
-from tests.wsgi.wsgi_server import Server, app_of, environ, progress, serve, show
+from tests.answers import progress
+from tests.wsgi.wsgi_server import Server, app_of, environ, serve, show
 
 #: What lets one look at the transfer of the id own~secret.
 SHARED = "see~" + hashlib.sha256(b"secret").hexdigest()

@@ -10,8 +10,8 @@ from wsgiref.validate import validator
 
 from mod_progress.wsgi import ProgressMiddleware
 from mod_progress.wsgi.exchange import Application, Environ, StartResponse, Write
+from tests.answers import Answer
 
-Answer = dict[str, Any]
 Headers = Iterable[tuple[str, str]]
 
 
@@ -99,24 +99,3 @@ def app_of(
         return chunks
 
     return app
-
-
-def progress(
-    state: str,
-    received: int = 0,
-    sent: int = 0,
-    request_size: int | None = 0,
-    response_size: int | None = None,
-) -> Answer:
-    response_size = sent if response_size is None else response_size
-    return {
-        "state": state,
-        "received": received,
-        "sent": sent,
-        "request_size": request_size,
-        "response_size": response_size,
-    }
-
-
-def error(status: int) -> Answer:
-    return {"state": "error", "status": status}
