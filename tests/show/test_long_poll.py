@@ -7,10 +7,11 @@ import pytest
 from mod_progress.show.answer import Answer
 from mod_progress.show.answering import answer_inquiry
 from mod_progress.show.formats import JSON, JSONP, Format
+from mod_progress.show.long_poll import LongPoll
 from mod_progress.show.question import Inquiry, inquire
 from mod_progress.show.responder import Responder
 from mod_progress.tracker import Tracker
-from mod_progress.transfer import Transfer
+from mod_progress.transfer import Snapshot, State, Transfer
 from tests.clock import Clock
 from tests.show.asking import QUERY, at_once, body_of, question
 from tests.show.driven_ticker import DrivenTicker
@@ -156,6 +157,43 @@ def test_a_wait_ends_with_its_server(ticker: DrivenTicker) -> None:
     ticker.tick()
     ticker.end()
     assert at_once(waiting).status == 304
+
+
+def test_a_wait_that_ends_before_the_first_look_is_answered_as_things_are(
+    ticker: DrivenTicker, transfer: Transfer
+) -> None:
+    first = at_once(ask(ticker, prefer=b"wait=20"))
+    same = ask(ticker, prefer=b"wait=20", if_none_match=tag(first))
+    other = ask(ticker, prefer=b"wait=20", if_none_match=b'"another"')
+    ticker.end()
+    assert at_once(same).status == 304
+    assert b'"running"' in body_of(at_once(other))
+    assert not ticker.watched
+
+
+def test_a_wait_that_ends_before_the_first_look_asks_a_store_far_away(clock: Clock) -> None:
+    store = FarStore()
+    ticker = DrivenTicker(Tracker(store=store), clock)
+    waiting = ask(ticker, prefer=b"wait=20", if_none_match=b'"another"')
+    assert isinstance(waiting, Future)
+    ticker.end()
+    assert not waiting.done()
+    store.asked.pop().set_result(Snapshot(State.RUNNING, request_size=100))
+    assert b'"running"' in body_of(at_once(waiting))
+    ticker.tracker.close()
+
+
+def test_two_threads_may_wake_it_at_once(
+    ticker: DrivenTicker, transfer: Transfer, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = inquire(question(prefer=b"wait=20", if_none_match=b'"another"'), JSON)
+    assert isinstance(asked, Inquiry)
+    waiting = LongPoll(asked, ticker)
+    ticker.tick()
+    answer = at_once(waiting.answer)
+    waiting.wake()
+    assert at_once(waiting.answer) is answer
+    assert not caplog.records
 
 
 def test_a_store_far_away_is_asked(clock: Clock) -> None:

@@ -7,6 +7,7 @@ change. Preference-Applied says that the server does wait, and for how long.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 
 from mod_progress.futures import map_future
@@ -15,18 +16,21 @@ from mod_progress.show.formats import COMMON_FIELDS, Fields
 from mod_progress.show.question import Inquiry
 from mod_progress.show.ticker import Ticker, Watcher, make_tag
 from mod_progress.tracker import Tracker
-from mod_progress.transfer import UNKNOWN, Snapshot
+from mod_progress.transfer import Snapshot
 
 
 class LongPoll(Watcher):
     """A question that waits for news. `answer` is a future of the answer."""
 
-    __slots__ = ("_inquiry", "_ticker", "answer")
+    __slots__ = ("_inquiry", "_lock", "_settled", "_ticker", "answer")
 
     def __init__(self, inquiry: Inquiry, ticker: Ticker) -> None:
         super().__init__()
         self._inquiry = inquiry
         self._ticker = ticker
+        # The ticker's thread and one that ends the ticker may both wake it at the same moment.
+        self._lock = threading.Lock()
+        self._settled = False
         self.answer: Future[Answer] = Future()
         self.answer.add_done_callback(lambda _: ticker.leave(self))
         self.time = self.until = ticker.clock() + inquiry.wait
@@ -37,9 +41,30 @@ class LongPoll(Watcher):
         self.due = False
         over = self._ticker.ending or self._ticker.clock() >= self.until
         (topic,) = self.topics
-        snapshot = UNKNOWN if topic.reading is None else topic.reading.snapshot
+        if topic.reading is not None:
+            self._settle(topic.reading.snapshot, over)
+        elif over:
+            self._look()
+
+    def _look(self) -> None:
+        """Answer without the ticker, which has not looked yet."""
+        tracker = self._ticker.tracker
+        found = tracker.look(self._inquiry.identifier)
+        if isinstance(found, Snapshot):
+            self._settle(found)
+        else:
+            map_future(found, self._settle, tracker.lookup_failed)
+
+    def _settle(self, snapshot: Snapshot, over: bool = True) -> None:
+        """Answer, once, where there is news or the time is over."""
         answer = compare(self._inquiry, snapshot, waits=True)
-        if (over or answer.status == 200) and self.answer.set_running_or_notify_cancel():
+        if not over and answer.status != 200:
+            return
+        with self._lock:
+            if self._settled:
+                return
+            self._settled = True
+        if self.answer.set_running_or_notify_cancel():
             self.answer.set_result(answer)
 
 
