@@ -297,7 +297,7 @@ def test_what_answers_speaks_no_http(tmp_path: Path) -> None:
 def test_a_file_that_becomes_shorter(port: int, tmp_path: Path) -> None:
     path, _ = make(tmp_path, "film", 40 * HALF)
     with command("send", path, f"http://127.0.0.1:{port}/half") as send:
-        send.await_line("film server: 2%")
+        send.await_line("film server: ")
         os.truncate(path, 1000)
         release(port)
         assert send.wait() == 1
