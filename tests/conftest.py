@@ -4,6 +4,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The suite tries the same examples each time, so that it fails for a change alone. `make fuzz`
+# looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 
 class _Failing(logging.Handler):

@@ -322,7 +322,7 @@ export class Meter {
     this.state = stalled ? "stalled" : this.#phase;
     this.rate = moving && !stalled && now - this.#began >= 1000 ? this.#estimate.rate : null;
     this.secondsLeft = this.rate && this.#estimate.secondsTo(this.total, now);
-    if (known) this.value = this.total ? this.amount / this.total : null;
+    if (known) this.value = this.total ? Math.min(1, this.amount / this.total) : null;
     if (this.#phase === "done") this.value = 1;
   }
 }
