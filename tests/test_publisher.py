@@ -3,13 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mod_progress import publisher as publishers
 from mod_progress.options import Options
+from mod_progress.stores.contract import WRITE_TIMEOUT, PublishResult, Update
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
@@ -241,7 +242,35 @@ def test_a_show_right_after_the_start_leaves_the_publisher_its_work(open_tracker
         eventually(lambda: not publisher._publications.running)
 
 
+class SlowStore(LocalStore):
+    """It writes nothing until it may."""
+
+    def __init__(self) -> None:
+        super().__init__("publisher")
+        self.asked, self.permitted = threading.Event(), threading.Event()
+
+    def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
+        self.asked.set()
+        self.permitted.wait()
+        return super().publish(batch, timeout)
+
+
+def test_nobody_is_told_more_than_the_first_update_will_say(open_tracker: Open) -> None:
+    store, other = SlowStore(), open_tracker()
+    mine = Tracker(Options(), store)
+    transfer = track(mine)
+    assert store.asked.wait(10)
+    transfer.received = 7
+    # The first update has no byte yet. Once it is written, another process tells that.
+    assert look(mine, "a") == Snapshot(State.RUNNING, request_size=1000)
+    store.permitted.set()
+    eventually(sees(mine, received=7))
+    eventually(sees(other, received=7))
+    mine.close()
+
+
 IMPORT = """
+from mod_progress.stores.contract import WRITE_TIMEOUT, PublishResult, Update
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 """

@@ -72,6 +72,7 @@ IDLE = 5.0
 CLOSE_TIMEOUT = 1.0
 
 #: Seconds that a look at many transfers waits for other writers: it comes a few times a second.
+#: A look at one that was never published waits as long.
 SHOW_TIMEOUT = 0.05
 
 _Batch = list[tuple[Publication, Snapshot]]
@@ -124,14 +125,16 @@ class Publisher:
 
         Whoever asks this process now may ask another one next, and must not be told less there.
         So if the store is near, the snapshot is published first. If that would have to wait, the
-        answer is what was published last. Never raises.
+        answer is what was published last. If nothing was published yet, it does wait a moment.
+        Never raises.
         """
         try:
             own = transfer.snapshot()
             publication = self._publications.find(transfer)
             if not self._store.near or (publication and publication.snapshot == own):
                 return own
-            return self._publish_and_show([transfer], timeout=0.0)[0]
+            timeout = 0.0 if publication and publication.snapshot else SHOW_TIMEOUT
+            return self._publish_and_show([transfer], timeout)[0]
         except Exception as error:
             self._faults.report("a transfer is shown without asking the system", error)
             return transfer.snapshot(sample=False)
@@ -165,7 +168,7 @@ class Publisher:
                     return [own for _, own in shown]
             if not batch or self._away:
                 return [own for _, own in shown]
-            return [(known and known.snapshot) or own for known, own in shown]
+            return [(known and known.snapshot) or _begun(own) for known, own in shown]
         finally:
             if working:
                 self._working.release()
@@ -378,6 +381,11 @@ class Publisher:
 
 
 @cache
+def _begun(snapshot: Snapshot) -> Snapshot:
+    """Return the beginning of a transfer: no process can have told less of it."""
+    return Snapshot(State.RUNNING, request_size=snapshot.request_size)
+
+
 def _warn_of_late_patching() -> None:
     """Warn once if gevent replaced ``time.sleep`` too late.
 
