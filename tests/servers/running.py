@@ -22,8 +22,8 @@ DEADLINE = 20
 #: How each server is started, with 4 workers or threads.
 ASGI_SERVERS = {
     "uvicorn": "uvicorn --port {port} --workers 4 asgi_apps:app",
-    "hypercorn": "hypercorn --bind 127.0.0.1:{port} --workers 4 asgi_apps:app",
-    "hypercorn-trio": "hypercorn --bind 127.0.0.1:{port} --workers 4 -k trio asgi_apps:app",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} -w 4 --keep-alive 1 asgi_apps:app",
+    "hypercorn-trio": "hypercorn --bind 127.0.0.1:{port} -w 4 --keep-alive 1 -k trio asgi_apps:app",
     "granian-asgi": "granian --port {port} --workers 4 --interface asgi asgi_apps:app",
     "daphne": "daphne --fd {fd} asgi_apps:app",
     "gunicorn-uvicorn": (
@@ -46,6 +46,10 @@ SERVERS = {**ASGI_SERVERS, **WSGI_SERVERS}
 
 #: Daphne is one process: workers are several of it on one socket.
 PROCESSES = {"daphne": 4}
+
+#: How many processes must answer before a server is used. granian hangs when it is told to end
+#: while one of them starts.
+AWAITED = {"granian-asgi": 4, "granian-wsgi": 4}
 
 #: These hand the app the body when they have it whole: there is nothing to see until then.
 BUFFERING = {"daphne", "waitress", "granian-wsgi"}
@@ -99,7 +103,7 @@ def serve(name: str, directory: Path) -> Iterator[Server]:
             )
             running.callback(stop, process)
         origin = f"http://127.0.0.1:{port}"
-        wait_for_workers(origin)
+        wait_for_workers(origin, AWAITED.get(name, 1))
         yield Server(name, origin, directory)
 
 
@@ -114,14 +118,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for_workers(origin: str) -> None:
-    """Wait until a second worker answers: the server is up, and polls can reach another."""
+def wait_for_workers(origin: str, processes: int) -> None:
+    """Wait until a second worker answers, so that polls can reach another, of so many processes."""
     workers: set[str] = set()
     deadline = time.monotonic() + DEADLINE
-    while len(workers) < 2:
+    while len(workers) < 2 or len({each.split(".")[0] for each in workers}) < processes:
         assert time.monotonic() < deadline, f"the workers that answered: {workers}"
         try:
-            answer = httpx.get(f"{origin}/plain/progress", timeout=DEADLINE)
+            answer = httpx.get(f"{origin}/plain/progress", timeout=DEADLINE, verify=False)
             workers.add(answer.headers["X-Worker"])
         except httpx.TransportError:
             time.sleep(0.05)

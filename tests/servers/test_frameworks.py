@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.servers.polling import Answer, Poller, send_request
-from tests.servers.running import ASGI_SERVERS, BUFFERING, DEADLINE, WSGI_SERVERS, Server, serve
+from tests.servers.polling import Answer, Poller, open_client, send_request
+from tests.servers.running import ASGI_SERVERS, BUFFERING, WSGI_SERVERS, Server, serve
 from tests.servers.watcher import Watcher, check_no_push
 
-FILE_SIZE = 50 << 20
-CHUNK = 2 << 20
+FILE_SIZE = 16 << 20
+CHUNK = 1 << 20
+
+#: How much of the file is sent when the upload stops for a moment.
+STOPS = (FILE_SIZE // 2, FILE_SIZE * 3 // 4)
 
 #: The most bytes that an app's read may wait for.
 BLOCK = 1 << 16
@@ -43,8 +45,11 @@ FORM = (
 )
 
 
-def upload(poller: Poller, framework: str) -> tuple[Answer, int]:
-    """Upload a file slowly and poll meanwhile; return the last answer and the body's size."""
+def upload(poller: Poller, framework: str, watcher: Watcher | None = None) -> tuple[Answer, int]:
+    """Upload a file slowly and poll meanwhile; return the last answer and the body's size.
+
+    The upload stops twice, until all who look have seen how far it is.
+    """
     server, http2 = poller.server, poller.http2
     head, tail, media_type = FORM if framework in FORMS else (b"", b"", "application/octet-stream")
     size = len(head) + FILE_SIZE + len(tail)
@@ -52,8 +57,10 @@ def upload(poller: Poller, framework: str) -> tuple[Answer, int]:
     def body() -> Iterator[bytes]:
         yield head
         for sent in range(0, FILE_SIZE, CHUNK):
-            if sent == FILE_SIZE // 2 and not server.buffers:
+            if sent in STOPS and not server.buffers:
                 poller.ask_until_workers_agree("running")
+                if watcher is not None:
+                    watcher.await_numbers(1 + STOPS.index(sent))
             poller.ask()
             yield b"x" * CHUNK
         yield tail
@@ -63,7 +70,7 @@ def upload(poller: Poller, framework: str) -> tuple[Answer, int]:
         "Content-Type": media_type,
         "X-Progress-ID": poller.identifier,
     }
-    with httpx.Client(http1=not http2, http2=http2, timeout=DEADLINE) as client:
+    with open_client(http2) as client:
         url = f"{server.origin}/{framework}/upload"
         response = client.post(url, content=body(), headers=headers)
     assert json.loads(response.text) == FILE_SIZE
@@ -107,7 +114,7 @@ def check_watched_upload(server: Server, http2: bool) -> None:
     poller = Poller(server, http2=http2)
     with Watcher(poller.url, http2) as watcher:
         watcher.await_beginning()
-        last, size = upload(poller, "plain")
+        last, size = upload(poller, "plain", watcher)
         watcher.check(last, in_between=not server.buffers)
     assert last["received"] == last["request_size"] == size
 
@@ -129,8 +136,7 @@ def test_where_threads_are_scarce_one_has_to_poll(server: Server) -> None:
     check_no_push(Poller(server).url)
 
 
-# granian ends the stream of a worker that it has told to end, but sometimes only after its minute.
-@pytest.mark.parametrize("name", [each for each in PUSHING if each != "granian-asgi"])
+@pytest.mark.parametrize("name", PUSHING)
 def test_a_server_ends_in_time_though_somebody_watches(name: str, tmp_path: Path) -> None:
     with ExitStack() as watching, serve(name, tmp_path) as server:
         watching.enter_context(Watcher(Poller(server).url)).await_beginning()
