@@ -30,14 +30,12 @@ class Client:
         self.local = local
         self.scheme = scheme
         self.trusted = False
+        self.lost = False
         self.state = SimpleNamespace(tracker=Tracker(), ticker=None, date=b"", draining=False)
         self.sent = b""
 
     def write(self, data: bytes) -> None:
         self.sent += data
-
-    def check(self) -> None:
-        pass
 
     def unacknowledged(self) -> int:
         return 0

@@ -150,7 +150,7 @@ class Exchange:
         A handler that reads the body itself calls this. Nothing is sent where the body is coming
         already, or after an answer (RFC 9110, section 10.1.1).
         """
-        waiting = not self.started and not self.body.finished and not self.client.buffer
+        waiting = not self.started and not self.body.finished and not self.client.buffer.size
         if self.request.expects_continue and waiting:
             self.client.write(_CONTINUE)
 
@@ -214,7 +214,8 @@ class Exchange:
 
     def _head(self, status: int, lines: bytes, size: int | None, *, dated: bool = False) -> bytes:
         request = self.request
-        self.client.check()  # no status was sent where nobody is there to get one
+        if self.client.lost:
+            self.client.check()  # no status was sent where nobody is there to get one
         self.started = True
         self.bodiless = request.method == "HEAD" or status in BODILESS
         if size is not None:

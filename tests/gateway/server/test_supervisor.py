@@ -198,7 +198,7 @@ def test_a_log_that_is_moved_away_is_begun_anew(serve: Serve, tmp_path: Path) ->
     log.rename(moved)
     serving.signal(signal.SIGUSR1)
     eventually(lambda: all(str(log) in files_of(worker) for worker in serving.workers))
-    assert not any(str(moved) in files_of(worker) for worker in serving.workers)
+    eventually(lambda: not any(str(moved) in files_of(worker) for worker in serving.workers))
     serving.get("/hello")
     eventually(lambda: log.read_bytes().count(b"/hello") == 1)
     assert moved.read_bytes().count(b"/hello") == 1

@@ -79,9 +79,9 @@ class HttpConnection(UpstreamConnection):
         """Wait for the next head, interim ones too; raises `Cut`, `Slow` or `Refusal` (502)."""
         buffer, limits = self.buffer, self.state.head_limits
         scanned = 0
-        while (end := buffer.find(HEAD_END, scanned)) < 0:
+        while (head := buffer.take_through(HEAD_END, scanned)) is None:
             check_incomplete_response(buffer.peek(), scanned, limits)
-            scanned = max(0, len(buffer) - len(HEAD_END) + 1)
+            scanned = max(0, buffer.size - len(HEAD_END) + 1)
             if not await self.more():
                 raise Cut(self, "the upstream closed before it answered")
-        return parse_response(buffer.take(end + len(HEAD_END)), limits)
+        return parse_response(head, limits)

@@ -26,7 +26,7 @@ from mod_progress.gateway.http.response import ResponseHead, parse_response
 def is_whole(exchange: Exchange) -> bool:
     """Whether the whole request has come, and nothing but a plain answer is asked for."""
     request, body = exchange.request, exchange.body
-    waiting = len(exchange.client.buffer)
+    waiting = exchange.client.buffer.size
     return not request.chunked and body.remaining <= waiting and not request.upgrade
 
 

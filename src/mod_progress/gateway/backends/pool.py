@@ -123,7 +123,8 @@ class UpstreamConnection(Stream):
 
     def release(self, bodiless: bool = False) -> None:
         """Give a connection back whose exchange was whole, both ways."""
-        if self.ended or self.buffer or not self.pool.has_room(self.limits.upstream_idle):
+        most = self.limits.upstream_idle
+        if self.ended or self.buffer.size or not self.pool.keep(self, most, last=bodiless):
             self.close()
             return
         self.reused = True
@@ -132,7 +133,6 @@ class UpstreamConnection(Stream):
         self.resume_reading()
         if bodiless:
             self.usable_from = self._released + QUARANTINE
-        self.pool.keep(self, last=bodiless)
 
 
 C = TypeVar("C", bound=UpstreamConnection)
@@ -152,17 +152,19 @@ class ConnectionPool(Generic[C]):
         # The connection that was used last is at the right, those in quarantine are at the left.
         self._idle: deque[C] = deque()
 
-    def has_room(self, most: int) -> bool:
-        """Whether fewer than ``most`` connections are kept."""
-        return len(self._idle) < most
+    def keep(self, connection: C, most: int, *, last: bool) -> bool:
+        """Keep an idle connection, to be taken next or, with ``last``, after all others.
 
-    def keep(self, connection: C, *, last: bool) -> None:
-        """Keep an idle connection, to be taken next or, with ``last``, after all others."""
+        Returns False where ``most`` connections are kept already.
+        """
+        if len(self._idle) >= most:
+            return False
         connection.idle = True
         if last:
             self._idle.appendleft(connection)
         else:
             self._idle.append(connection)
+        return True
 
     def remove(self, connection: C) -> bool:
         """Keep a connection no longer; False where it was not idle."""

@@ -122,7 +122,7 @@ class Connection(Client):
         elif self._exchange is not None or self.blocked or self._scheduled:
             super().data_received(data)
         else:
-            alone = not self.buffer and data.find(HEAD_END) + len(HEAD_END) == len(data)
+            alone = not self.buffer.size and data.find(HEAD_END) + len(HEAD_END) == len(data)
             self.buffer.append(data)
             served = self._advance()
             if alone and served is not None and not self._host.observed:
@@ -182,7 +182,7 @@ class Connection(Client):
         exchange = None
         for _ in range(_TURN):
             busy = self._exchange is not None or self._lingering is not None or self.blocked
-            if busy or self.lost or not self.buffer:
+            if busy or self.lost or not self.buffer.size:
                 return exchange
             try:
                 head = self._take_head()
@@ -195,7 +195,7 @@ class Connection(Client):
                 self._refuse(refusal)
                 return None
             self._serve(exchange)
-        if self.buffer and not self._scheduled:
+        if self.buffer.size and not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self._go_on)
         return exchange
@@ -204,7 +204,7 @@ class Connection(Client):
         self._scheduled = False
         if self._exchange is None:
             self._advance()
-            if not self.buffer:
+            if not self.buffer.size:
                 self._close_if_ended()
 
     def _take_head(self) -> bytes | None:
@@ -214,14 +214,14 @@ class Connection(Client):
             waiting = _EMPTY_LINES.sub(b"", buffer.peek())
             buffer.clear()
             buffer.append(waiting)
-        end = buffer.find(HEAD_END, self._scanned) + len(HEAD_END)
-        if end >= len(HEAD_END):
+        head = buffer.take_through(HEAD_END, self._scanned)
+        if head is not None:
             self._scanned = 0
             self._head_begun = False
             self.read_deadline = NEVER
-            return buffer.take(end)
+            return head
         check_incomplete(buffer.peek(), self._scanned, self.state.head_limits)
-        self._scanned = max(0, len(buffer) - len(HEAD_END) + 1)
+        self._scanned = max(0, buffer.size - len(HEAD_END) + 1)
         self._wait_for_head()
         return None
 
@@ -319,9 +319,9 @@ class Connection(Client):
             return
         if exchange.keep_alive and not self.state.draining:
             self.read_deadline = self.state.now + self.limits.idle_time
-            if len(self.buffer) < self.most_buffered:
+            if self.buffer.size < self.most_buffered:
                 self.resume_reading()
-            if not self.buffer:
+            if not self.buffer.size:
                 self._close_if_ended()
         else:
             self._linger()
@@ -382,7 +382,7 @@ class Connection(Client):
     @property
     def idle(self) -> bool:
         """Whether nothing was asked that is not answered, as far as the loop knows."""
-        return self._exchange is None and self._lingering is None and not self.buffer
+        return self._exchange is None and self._lingering is None and not self.buffer.size
 
     def give_up(self) -> None:
         """Close, unless the client has just asked for something."""

@@ -96,6 +96,7 @@ class Worker:
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
         self.loop.add_signal_handler(signal.SIGQUIT, self.drain, False)
         self.loop.add_signal_handler(signal.SIGUSR1, self.reopen_logs)
+        self.reopen_logs()  # a signal that came before was ignored
         self.loop.add_reader(lifeline, self._orphaned, lifeline)
         self._tick()
         await self._listen()

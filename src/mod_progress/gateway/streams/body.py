@@ -57,7 +57,7 @@ class Body:
     @property
     def at_hand(self) -> bool:
         """Whether more could be taken without waiting."""
-        return bool(self.remaining and self.stream.buffer)
+        return bool(self.remaining and self.stream.buffer.size)
 
     async def read(self) -> bytes:
         """Return the next bytes, empty at the end; raises `Cut` where the peer went away."""
@@ -107,7 +107,7 @@ class ChunkedBody(Body):
     @property
     def at_hand(self) -> bool:
         """Whether more could be taken without waiting."""
-        return bool(self.remaining) and (self._decoder.more or bool(self.stream.buffer))
+        return bool(self.remaining) and (self._decoder.more or bool(self.stream.buffer.size))
 
 
 class UntilCloseBody(Body):

@@ -227,7 +227,7 @@ class _FromSocket(BodyBypass):
 
     async def _prepare(self) -> None:
         self._source.stream.pause_reading()
-        while self._source.stream.buffer and self._body.remaining:
+        while self._source.stream.buffer.size and self._body.remaining:
             self._put(self._body.take())
 
     def _leave(self) -> None:

@@ -57,6 +57,7 @@ class Stream(asyncio.Protocol):
         "_reading",
         "_room",
         "_unacknowledged_at_end",
+        "blocked",
         "buffer",
         "carrier",
         "descriptor",
@@ -93,6 +94,8 @@ class Stream(asyncio.Protocol):
         self.most_buffered = MOST_BUFFERED
         #: Bytes that were ever handed to the transport, or to the system beside it.
         self.handed = 0
+        #: Whether writers have to wait for the peer to read.
+        self.blocked = False
         #: Bytes that came and that nobody took yet.
         self.buffer = ReceiveBuffer()
         #: Whether the peer will send nothing more.
@@ -134,7 +137,7 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what came, and wake who waits for it."""
         self.buffer.append(data)
-        if self._reading and len(self.buffer) >= self.most_buffered:
+        if self._reading and self.buffer.size >= self.most_buffered:
             self.pause_reading()
         self._wake()
 
@@ -162,10 +165,12 @@ class Stream(asyncio.Protocol):
         """Make writers wait."""
         if self._room is None:
             self._room = self.loop.create_future()
+            self.blocked = True
 
     def resume_writing(self) -> None:
         """Let writers go on."""
         room, self._room = self._room, None
+        self.blocked = False
         if room is not None and not room.done():
             room.set_result(None)
 
@@ -181,14 +186,14 @@ class Stream(asyncio.Protocol):
         if self.ended:
             return False
         self.resume_reading()
-        before = len(self.buffer)
+        before = self.buffer.size
         self._arrival = self.loop.create_future()
         self.expect_bytes()
         try:
             await self._arrival
         finally:
             self.expect_no_bytes()
-        return len(self.buffer) > before
+        return self.buffer.size > before
 
     @property
     def awaited(self) -> bool:
@@ -252,14 +257,10 @@ class Stream(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the transport; raises `Cut` where the connection is gone."""
-        self.check()
+        if self.lost:
+            self.check()
         self.handed += len(data)
         self.transport.write(data)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether writers have to wait for the peer to read."""
-        return self._room is not None
 
     async def drain(self) -> None:
         """Wait until the transport has room; raises `Cut` where the connection is gone."""
