@@ -64,6 +64,8 @@ def add_arguments(parser: Parser) -> None:
         "env:NAME and file:PATH take it from a variable or a file, which keeps a password "
         "from the list of processes",
     )
+    add("--user", metavar="NAME", help="whom the workers run as, if root starts them")
+    add("--group", metavar="NAME", help="their group, if not the user's own")
     add("--tls-cert", metavar="FILE", type=Path, help="a certificate chain, PEM")
     add("--tls-key", metavar="FILE", type=Path, help="its key, if that is in another file")
     add("--access-log", metavar="FILE", type=Path, help="where each request is noted")
@@ -114,6 +116,8 @@ class Flags:
     tls_cert: Path | None
     tls_key: Path | None
     access_log: Path | None
+    user: str | None
+    group: str | None
 
     def check(self) -> None:
         """Raise `FlagError` for a wrong flag, or flags that contradict each other."""
@@ -157,6 +161,8 @@ class Flags:
         return replace(
             site,
             workers=self.workers or site.workers,
+            user=self.user or site.user,
+            group=self.group or site.group,
             store=self.store_url or site.store,
             options=self._options(site.options),
         )

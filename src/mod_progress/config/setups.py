@@ -118,6 +118,16 @@ def _workers(draft: Draft, argument: Argument) -> None:
     draft.site = replace(draft.site, workers=workers)
 
 
+@SETUPS.add("user")
+def _user(draft: Draft, argument: Argument) -> None:
+    draft.site = replace(draft.site, user=argument.string("the name of a user"))
+
+
+@SETUPS.add("group")
+def _group(draft: Draft, argument: Argument) -> None:
+    draft.site = replace(draft.site, group=argument.string("the name of a group"))
+
+
 @SETUPS.add("progress.ttl", "mod_progress")
 def _ttl(draft: Draft, argument: Argument) -> None:
     ttl = argument.check(check_ttl)

@@ -11,9 +11,11 @@ import logging
 import os
 import re
 import time
+from contextlib import suppress
 from io import FileIO
 
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.server.identity import Identity
 from mod_progress.gateway.server.site import AccessLog
 from mod_progress.gateway.streams.disk import write
 from mod_progress.identifier import shorten, shorten_in_url
@@ -25,6 +27,9 @@ _BUFFER = 64 * 1024
 
 #: Characters that would end a quoted string of the combined format, or the line.
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
+
+#: Not to wait for the reader of a pipe.
+_TRY = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class AccessLogWriter:
@@ -78,6 +83,29 @@ class AccessLogWriter:
 
 def _open(path: str) -> FileIO:
     return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666), "ab")
+
+
+def prepare_log(path: str, identity: Identity | None) -> None:
+    """See that the workers' user can write to the log; raises OSError, and ValueError.
+
+    A new file belongs to that user. One that is there keeps its owner, as it may be a link that the
+    user has put there to a file of somebody else's.
+    """
+    if identity is None:
+        _try_to_write(path, os.O_CREAT)
+        return
+    with suppress(FileExistsError):
+        descriptor = os.open(path, _TRY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            identity.own(descriptor)
+        finally:
+            os.close(descriptor)
+    with identity.in_force():
+        _try_to_write(path)
+
+
+def _try_to_write(path: str, flags: int = 0) -> None:
+    os.close(os.open(path, _TRY | flags, 0o666))
 
 
 def _combined(exchange: Exchange) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mod_progress.gateway.server.access_log import prepare_log
+from mod_progress.gateway.server.identity import Identity, IdentityError, find_identity
 from mod_progress.gateway.server.listening import bind, tls_context, url_of
 from mod_progress.gateway.server.site import MOST_WORKERS, Site
 
@@ -22,6 +23,8 @@ class Generation:
     """A site with what its workers need: all of them serve the same, also those started later."""
 
     site: Site
+    #: Whom the workers run as; None: the supervisor's user.
+    identity: Identity | None
     listeners: tuple[tuple[socket.socket, ssl.SSLContext | None], ...]
 
 
@@ -38,15 +41,15 @@ class Sockets:
         """
         if site.workers > MOST_WORKERS:
             raise ReloadError(f"there are at most {MOST_WORKERS} workers, not {site.workers}")
-        if site.access_log is not None:
-            _check_log(site.access_log.path)
+        identity = _identity(site)
+        prepare_logs(site, identity)
         listeners = []
         for listener in site.listeners:
             context = None if listener.tls is None else tls_context(listener.tls)
             if listener.address not in self._sockets:
                 self._sockets[listener.address] = bind(listener.address)
             listeners += [(each, context) for each in self._sockets[listener.address]]
-        return Generation(site, tuple(listeners))
+        return Generation(site, identity, tuple(listeners))
 
     def urls(self, site: Site) -> list[str]:
         """Return the URLs of a site that was prepared."""
@@ -74,12 +77,20 @@ class Sockets:
                     listening.close()
 
 
-def _check_log(path: str) -> None:
-    """Check that the workers can write to the access log; raises `ReloadError`."""
+def prepare_logs(site: Site, identity: Identity | None) -> None:
+    """See that the workers can write to the logs of a site; raises `ReloadError`."""
+    if site.access_log is None:
+        return
+    path = site.access_log.path
     try:
-        # Without O_NONBLOCK, opening a pipe would wait for its reader.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
-        os.close(os.open(path, flags, 0o666))
+        prepare_log(path, identity)
     except (OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or error
         raise ReloadError(f"cannot write to the access log {path}: {why}") from None
+
+
+def _identity(site: Site) -> Identity | None:
+    try:
+        return find_identity(site.user, site.group)
+    except IdentityError as error:
+        raise ReloadError(str(error)) from None

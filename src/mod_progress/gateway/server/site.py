@@ -48,6 +48,9 @@ class Site:
     #: The store that the processes share, as `stores.open_store` takes it.
     store: str = "local"
     access_log: AccessLog | None = None
+    #: The user and the group of the workers, by name or number. None: those of the supervisor.
+    user: str | None = None
+    group: str | None = None
     #: Front proxies: what they say about their clients is believed.
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
     #: Protocols that a client may switch to with a backend, in lower case.

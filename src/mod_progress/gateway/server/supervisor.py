@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -21,7 +20,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mod_progress.gateway.server import worker
-from mod_progress.gateway.server.generation import Generation, ReloadError, Sockets
+from mod_progress.gateway.server.descriptors import raise_descriptor_limit
+from mod_progress.gateway.server.generation import (
+    Generation,
+    ReloadError,
+    Sockets,
+    prepare_logs,
+)
 from mod_progress.gateway.server.listening import ListenError
 from mod_progress.gateway.server.site import Site
 from mod_progress.stores import open_store
@@ -101,12 +106,14 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Other servers start their next version at SIGUSR2. Here it means nothing.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        _raise_descriptor_limit()
+        raise_descriptor_limit()
         try:
             self._current = self._sockets.prepare(self._site)
         except Exception:
             self._sockets.close_unused(())
             raise
+        if self._current.identity is None and os.geteuid() == 0:
+            logger.warning("workers run as root: name another user by --user, or user in setup")
         return self._sockets.urls(self._site)
 
     def run(self) -> None:
@@ -133,7 +140,7 @@ class Supervisor:
             step()
         except Exception as error:
             if self._failed.get(purpose) != str(error):
-                unexpected = not isinstance(error, OSError)
+                unexpected = not isinstance(error, ReloadError | OSError)
                 logger.error("cannot %s, trying again: %s", purpose, error, exc_info=unexpected)
             self._failed[purpose] = str(error)
         else:
@@ -203,6 +210,8 @@ class Supervisor:
             for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            if generation.identity is not None:
+                generation.identity.assume()
             tracker = Tracker(generation.site.options, open_store(generation.site.store))
             worker.serve(generation.site, tracker, generation.listeners, serving, self._lifeline)
             status = 0
@@ -264,6 +273,8 @@ class Supervisor:
     def _reopen_logs(self) -> None:
         """Pass on the signal after which each worker opens its log again."""
         if self._reopen_wanted:
+            if self._current is not None:
+                prepare_logs(self._current.site, self._current.identity)
             for pid in self._children:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGUSR1)
@@ -313,17 +324,6 @@ def _is_ready(ready: int) -> bool:
         return bool(os.read(ready, 1))
     except BlockingIOError:
         return False
-
-
-def _raise_descriptor_limit() -> None:
-    """Let each process open as many descriptors as the system permits it.
-
-    The lower limit that most systems set is for programs that use select(2).
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Refused on macOS where the hard limit is infinity; the limit that there is serves too.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _how(status: int) -> str:

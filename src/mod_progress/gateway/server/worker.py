@@ -6,7 +6,6 @@ import asyncio
 import heapq
 import logging
 import os
-import resource
 import signal
 import socket
 import ssl
@@ -19,9 +18,9 @@ import uvloop
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.server.access_log import AccessLogWriter
 from mod_progress.gateway.server.connection import Connection
+from mod_progress.gateway.server.descriptors import most_connections
 from mod_progress.gateway.server.listening import BACKLOG
 from mod_progress.gateway.server.site import Site
 from mod_progress.gateway.state import ServerState
@@ -33,9 +32,6 @@ logger = logging.getLogger("mod_progress.gateway")
 #: Of the connections at the limit, one in so many is given up at once if it is idle, the oldest
 #: ones first. To look for them costs a walk over all, so each look makes room for several.
 _GIVE_UP = 64
-
-#: Descriptors that a worker needs for itself: sockets it listens on, logs, the store, pipes.
-_RESERVED = 32
 
 #: Seconds for which a connection does not count as idle: its next request may be on its way.
 _NOT_IDLE = 1.0
@@ -72,7 +68,7 @@ class Worker:
         #: What each request runs through.
         self.action = site.action
         self._limits = site.limits
-        self._most_connections = _most_connections(site.limits.connections)
+        self._most_connections = most_connections(site.limits.connections)
         self._observers: list[Observer] = []
         if site.access_log is not None:
             self._observers.append(AccessLogWriter(site.access_log))
@@ -232,24 +228,6 @@ class Worker:
         self.state.expire()
         if not self._listening and not self.state.draining:
             self._try("idle connections could not be closed", self._give_up_idle)
-
-
-def _most_connections(wanted: int) -> int:
-    """Return how many clients to serve at once: each may need a second descriptor, for a backend.
-
-    The loop resets a client that comes when there is none left. So fewer clients are accepted, and
-    the others wait in the listen queue.
-    """
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if files == resource.RLIM_INFINITY:
-        return wanted
-    most = max(1, (files - _RESERVED) // 2)
-    if most < wanted != Limits().connections:  # of the default nobody needs to hear
-        logger.warning(
-            "limits.connections is %d, but only %d open files are allowed: %d clients at once",
-            *(wanted, files, most),
-        )
-    return min(most, wanted)
 
 
 def serve(
