@@ -31,8 +31,8 @@ _HTTP, _HTTPS = 80, 443
 #: Limits that may be 0, which means "none" or "no limit". Another limit of 0 would let nothing
 #: through.
 _ZERO_LIMITS = frozenset(
-    "body_size body_least_rate idle_time tunnel_idle_time upstream_idle pipelined_size linger_time"
-    " linger_size drain_time".split()
+    "body_size body_least_rate response_least_rate per_address idle_time tunnel_idle_time"
+    " upstream_idle pipelined_size linger_time linger_size drain_time".split()
 )
 
 #: Directives of lighttpd 2, and the limits that they set here.

@@ -34,9 +34,18 @@ class Client(Stream):
         # are done when the client has acknowledged that byte.
         self._unsettled: list[tuple[int, Transfer]] = []
 
+    def carry(self, transport: asyncio.BaseTransport) -> None:
+        """Learn who the client is, before the handshake of TLS."""
+        super().carry(transport)
+        self._meet(transport)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who the client is."""
         super().connection_made(transport)
+        if not self.encrypted:
+            self._meet(transport)
+
+    def _meet(self, transport: asyncio.BaseTransport) -> None:
         self.peer = _address(transport.get_extra_info("peername"))
         self.trusted = self.state.trusts(self.peer[0])
         self.state.streams.add(self)

@@ -287,7 +287,7 @@ def refusal_response(refusal: Refusal, date: bytes) -> bytes:
     """Serialise the answer to bytes that are no request. The connection closes after it."""
     body = _in_words(refusal)
     framing = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
-    return response_head(refusal.status, (date, TEXT, NOSNIFF, framing)) + body
+    return response_head(refusal.status, (date, TEXT, NOSNIFF, refusal.lines, framing)) + body
 
 
 def _in_words(refusal: Refusal) -> bytes:

@@ -35,8 +35,11 @@ class Limits:
     body_size: int = 16 * 1024**3
     #: Within a body: no byte moved for so long (408, or cut).
     body_idle_time: float = 60.0
-    #: Least bytes a second of a request body, over each `body_idle_time` (408); 0: any rate.
-    body_least_rate: int = 0
+    #: Least bytes a second of a request body, over each `body_idle_time` (408), and of a response
+    #: that waits for the client to read (cut); 0: any rate. A phone at the edge of a network of the
+    #: second generation has ten times as much; Apache's mod_reqtimeout asks for 500.
+    body_least_rate: int = 100
+    response_least_rate: int = 100
     #: To connect to an upstream (504).
     connect_time: float = 10.0
     #: An upstream takes no byte of a request for so long (504).
@@ -51,6 +54,10 @@ class Limits:
     #: Client connections of one worker. At the limit, those that are idle for the longest time are
     #: closed; where none is idle, more wait in the listen queue.
     connections: int = 20_000
+    #: Connections of one client address at once, in one worker (503). An IPv6 network of 64 bits
+    #: counts as one address. 0: any number, the default, as a front proxy, a company or a telephone
+    #: network behind one address looks like a single client.
+    per_address: int = 0
     #: Bytes of pipelined requests that wait behind the one being answered.
     pipelined_size: int = 64 * 1024
     #: After an early answer: for how long, and how much of the rest of the body is read on

@@ -190,6 +190,29 @@ def test_a_body_below_the_least_rate_is_408(limited: Limited, head: bytes, piece
     front.await_reset()
 
 
+def test_a_slow_phone_is_left_alone_by_default(limited: Limited) -> None:
+    """160 bytes a second, and nothing at all for 50 seconds."""
+    clock = StandingClock()
+    front = limited(clock=clock)
+    with front.connect() as client:
+        client.send(SIZED % 40_000)
+        for _ in range(5):
+            client.send(b"a" * 8000)
+            clock.advance(50)
+        assert client.answer().status == 200
+
+
+def test_who_sends_a_byte_now_and_then_is_not(limited: Limited) -> None:
+    clock = StandingClock()
+    front = limited(clock=clock)
+    with front.connect() as client:
+        client.send(SIZED % 40_000)
+        for _ in range(8):
+            client.send(b"a")
+            clock.advance(10)
+        assert client.answer().status == 408
+
+
 @pytest.mark.parametrize("size", [30_000, 150_000], ids=["copied", "spliced"])
 def test_a_body_at_its_rate_goes_on(limited: Limited, size: int) -> None:
     clock = StandingClock()
@@ -260,6 +283,20 @@ def test_a_client_that_reads_slowly_is_not(limited: Limited, framing: bytes) -> 
                 left -= len(came)
             clock.advance(SHORT / 10)
         assert front.backend.peers[-1].ending == ""
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
+def test_a_client_that_reads_below_the_least_rate_is_cut(limited: Limited, framing: bytes) -> None:
+    clock = StandingClock()
+    front = limited(_pour(framing), clock, body_idle_time=SHORT, response_least_rate=10**9)
+    with front.connect(receive_buffer=100_000) as client, suppress(ConnectionError):
+        client.send(GET)
+        for _ in range(25):
+            left = 50_000
+            while left:
+                left -= len(client.socket.recv(left))
+            clock.advance(SHORT / 10)
+    eventually(lambda: front.backend.peers[-1].ending == "reset")
 
 
 def test_an_answer_that_nobody_reads_does_not_stay(limited: Limited) -> None:

@@ -9,14 +9,13 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from mod_progress.gateway.actions.repeated_poll import RepeatedPoll, repeated_poll
-from mod_progress.gateway.client import Client
 from mod_progress.gateway.exchange import NOT_FOUND, Action, Exchange, Postponed, refusal_response
 from mod_progress.gateway.http.heads import HEAD_END, Refusal
 from mod_progress.gateway.http.request import check_incomplete, parse_request
+from mod_progress.gateway.server.paced_client import PacedClient
 from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.body import request_body
 from mod_progress.gateway.streams.errors import Cut, Slow
-from mod_progress.gateway.streams.patience import Patience
 from mod_progress.gateway.streams.stream import NEVER
 
 logger = logging.getLogger("mod_progress.gateway")
@@ -51,28 +50,23 @@ class Host(Protocol):
         """Whether somebody wants to know of each exchange."""
 
 
-class Connection(Client):
+class Connection(PacedClient):
     """One client's connection."""
 
     __slots__ = (
-        "_exchange",
         "_head_begun",
         "_host",
         "_lingering",
-        "_patience",
         "_repeated",
         "_scanned",
         "_scheduled",
         "_task",
-        "limits",
     )
 
     def __init__(self, host: Host, scheme: str = "http") -> None:
         super().__init__(host.state, scheme)
         self._host = host
-        self.limits = host.state.limits
         self.most_buffered = max(1, self.limits.pipelined_size)
-        self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         # Whether the loop goes on with what waits here in its next turn.
         self._scheduled = False
@@ -80,8 +74,6 @@ class Connection(Client):
         self._scanned = 0
         # Whether the time for a head runs: from its first byte on.
         self._head_begun = False
-        # How long the client may still keep us waiting for a body, where there is a least rate.
-        self._patience: Patience | None = None
         # Once the last response is handed over: bytes that may still come before we close.
         self._lingering: int | None = None
         # What answers the last request, a poll, if it comes again.
@@ -92,7 +84,6 @@ class Connection(Client):
     def carry(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the handshake of TLS, as long as for a head."""
         super().carry(transport)
-        self.state.streams.add(self)
         self.read_deadline = self.loop.time() + self.limits.head_time
         self._host.opened(self)
 
@@ -307,7 +298,7 @@ class Connection(Client):
 
     def _settle(self, exchange: Exchange) -> None:
         """Settle the transfer; then wait for the next request, or close."""
-        self._exchange = self._patience = None
+        self._exchange = self._send_patience = None
         self._host.ended(exchange)
         if not exchange.finished:
             exchange.transfer.cut()
@@ -358,25 +349,6 @@ class Connection(Client):
         if self._lingering < 0:
             self.close()
 
-    # How long the client may take.
-
-    def expect_bytes(self) -> None:
-        """Give the client its time, as long as its body keeps up the least rate."""
-        exchange = self._exchange
-        if not self.limits.body_least_rate or exchange is None or exchange.body.finished:
-            super().expect_bytes()
-        else:
-            if self._patience is None:
-                self._patience = Patience(self.read_time, self.limits.body_least_rate)
-            received = exchange.transfer.received
-            self.read_deadline = self._patience.begin(self.loop.time(), received)
-
-    def expect_no_bytes(self) -> None:
-        """Stop the client's time."""
-        super().expect_no_bytes()
-        if self._patience is not None:
-            self._patience.end(self.loop.time())
-
     # The end of the worker, or of an idle connection.
 
     @property
@@ -390,6 +362,16 @@ class Connection(Client):
             self.abort()
         elif self.idle and not self.gone and not self.unread:
             self.close()
+
+    def turn_away(self, refusal: Refusal | None) -> None:
+        """Answer a client who may not have one more connection, or, with None, reset it.
+
+        TLS is not even begun.
+        """
+        if refusal is None or self.transport is None:
+            self.abort()
+        else:
+            self._refuse(refusal)
 
     def wind_down(self, idle_too: bool) -> None:
         """Let the response in progress be the last; where there is none, the next, or none."""

@@ -18,7 +18,9 @@ import uvloop
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.server.access_log import AccessLogWriter
+from mod_progress.gateway.server.address_limit import AddressLimit
 from mod_progress.gateway.server.connection import Connection
 from mod_progress.gateway.server.descriptors import most_connections
 from mod_progress.gateway.server.listening import BACKLOG
@@ -32,6 +34,12 @@ logger = logging.getLogger("mod_progress.gateway")
 #: Of the connections at the limit, one in so many is given up at once if it is idle, the oldest
 #: ones first. To look for them costs a walk over all, so each look makes room for several.
 _GIVE_UP = 64
+
+#: The answer to an address that has too many connections. One of them may end at any time.
+_TOO_MANY = Refusal(503, "too many connections from your address", b"Retry-After: 5\r\n")
+
+#: Seconds between two lines of the log about addresses that have too many connections.
+_TELL_AGAIN = 60.0
 
 #: Seconds for which a connection does not count as idle: its next request may be on its way.
 _NOT_IDLE = 1.0
@@ -69,6 +77,10 @@ class Worker:
         self.action = site.action
         self._limits = site.limits
         self._most_connections = most_connections(site.limits.connections)
+        most = site.limits.per_address
+        self._addresses = AddressLimit(most) if most else None
+        # When the log may say again that an address has too many connections, in the loop's time.
+        self._tell_again = 0.0
         self._observers: list[Observer] = []
         if site.access_log is not None:
             self._observers.append(AccessLogWriter(site.access_log))
@@ -171,11 +183,26 @@ class Worker:
         Where none is idle, new ones have to wait in the listen queue.
         """
         self._connections.add(connection)
+        self._limit_address(connection)
         if len(self._connections) < self._most_connections or not self._listening:
             return
         if not self._give_up_idle():
             logger.warning("%d connections: more have to wait", len(self._connections))
             self._stop_listening()
+
+    def _limit_address(self, connection: Connection) -> None:
+        """Turn a new connection away where its address has too many.
+
+        Who is told why stays for a moment. So no more are told than may be served.
+        """
+        if self._addresses is None or connection.trusted:
+            return
+        above = self._addresses.enter(connection.peer[0])
+        if above:
+            if self.state.now >= self._tell_again:
+                self._tell_again = self.state.now + _TELL_AGAIN
+                logger.warning("limits.per_address is reached by %s", connection.peer[0])
+            connection.turn_away(_TOO_MANY if above <= self._addresses.most else None)
 
     def _give_up_idle(self) -> bool:
         """Close the connections that are idle for the longest time; tell if there are any."""
@@ -193,6 +220,8 @@ class Worker:
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.discard(connection)
+        if self._addresses is not None and not connection.trusted:
+            self._addresses.leave(connection.peer[0])
         if self.state.draining:
             if not self._connections:
                 self._ended.set()

@@ -290,14 +290,14 @@ class Stream(asyncio.Protocol):
         self.write_deadline = NEVER
 
     def write_expired(self) -> None:
-        """Whoever waits for the peer to read gets `Slow`, if the peer has read nothing.
-
-        There may be no room yet although the peer reads: the system reports room in a full socket
-        only when a third of it was read.
-        """
+        """Give the peer up, unless it reads: room is told only when a third of a socket is free."""
         if self.acknowledged > self._acknowledged_before:
             self.expect_room()
-            return
+        else:
+            self.give_up_writing()
+
+    def give_up_writing(self) -> None:
+        """Give the peer up: whoever waits for it to read gets `Slow`."""
         self.write_deadline = NEVER
         if self.transport.is_closing():
             self.abort()
