@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mod_progress.gateway.exchange import Action, Exchange
 from mod_progress.gateway.http.heads import Refusal
-from mod_progress.gateway.http.request import parse_request
+from mod_progress.gateway.http.request import RequestHead, parse_request
 from mod_progress.gateway.limits import HeadLimits
 from mod_progress.gateway.streams.body import Body
 from mod_progress.tracker import Tracker
@@ -36,6 +36,9 @@ class Client:
 
     def write(self, data: bytes) -> None:
         self.sent += data
+
+    def origin_of(self, request: RequestHead) -> tuple[str, int]:
+        return self.peer
 
     def unacknowledged(self) -> int:
         return 0

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from threading import get_ident
 
+from mod_progress.gateway.http.forwarded import UNKNOWN, Node, client_of
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.stream import Stream
 from mod_progress.transfer import Transfer
-
-#: Host and port of a socket; ("", -1) on a Unix socket.
-Address = tuple[str, int]
 
 
 class Client(Stream):
@@ -24,8 +22,8 @@ class Client(Stream):
         self.state = state
         self.scheme = scheme
         self.read_time = self.write_time = state.limits.body_idle_time
-        #: The client's address.
-        self.peer: Address = ("", -1)
+        #: The client's address; unknown on a Unix socket.
+        self.peer = UNKNOWN
         #: Whether the client is a front proxy that is believed in what it says of its own client.
         self.trusted = False
         #: The last request that went on to a backend, and the head that it went on with.
@@ -58,9 +56,15 @@ class Client(Stream):
         self.state.forget(self)
 
     @property
-    def local(self) -> Address:
+    def local(self) -> Node:
         """Our own address."""
         return _address(self.transport.get_extra_info("sockname"))
+
+    def origin_of(self, request: RequestHead) -> Node:
+        """Return whom a request comes from: the client, or whom a trusted front proxy names."""
+        if not self.trusted:
+            return self.peer
+        return client_of(request.fields, self.peer, self.state.trusts)
 
     def remember_forwarded(self, request: RequestHead, head: bytes) -> None:
         """Keep the head that a request went on with: a client often repeats its request."""
@@ -100,5 +104,5 @@ class Client(Stream):
         return self.unacknowledged()
 
 
-def _address(address: object) -> Address:
-    return (address[0], address[1]) if isinstance(address, tuple) else ("", -1)
+def _address(address: object) -> Node:
+    return (address[0], address[1]) if isinstance(address, tuple) else UNKNOWN

@@ -9,6 +9,7 @@ from typing import Protocol
 from mod_progress.framing import BODILESS
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.http.forwarded import Node
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
@@ -78,6 +79,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_remote",
         "bodiless",
         "body",
         "buffer_request_body",
@@ -105,6 +107,7 @@ class Exchange:
         self.body = body
         body.count = self.received
         self.tracker = client.state.tracker
+        self._remote: Node | None = None
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
         #: The counters. `progress.track` replaces them by those of a transfer in the table.
@@ -127,6 +130,16 @@ class Exchange:
         self.keep_alive = request.keep_alive
         #: Whether the response's body goes out in the chunked coding.
         self.chunked = False
+
+    @property
+    def remote(self) -> Node:
+        """Address and port of the client; behind trusted front proxies, of the client of these.
+
+        ("", -1) on a Unix socket, and where a front proxy hides it.
+        """
+        if self._remote is None:
+            self._remote = self.client.origin_of(self.request)
+        return self._remote
 
     @property
     def identifier_field(self) -> bytes | None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from email.utils import formatdate
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from threading import get_ident
 from typing import Protocol
 
@@ -80,11 +80,12 @@ class ServerState:
         self.tell_time()
 
     def trusts(self, address: str) -> bool:
-        """Whether the peer at ``address`` is a trusted front proxy."""
+        """Whether there is a trusted front proxy at ``address``."""
         if not self.trusted or not address:
             return False
         peer = ip_address(address.partition("%")[0])
-        return any(peer in network for network in self.trusted)
+        mapped = peer.ipv4_mapped if isinstance(peer, IPv6Address) else None
+        return any((mapped or peer) in network for network in self.trusted)
 
     def tell_time(self) -> None:
         """Set the time, for limits of seconds, and the Date line of the next responses."""

@@ -254,6 +254,8 @@ def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
             client.answer()
             client.send(get())
             client.answer()
+            client.send(get(b"X-Forwarded-For: 6.6.6.6, 1.2.3.4, 127.0.0.2"))
+            client.answer()
     finally:
         trusting.stop()
     assert _fields(front, b"X-", b"X_", b"x_", b"Forwarded") == [
@@ -266,6 +268,8 @@ def test_a_trusted_front_proxy_is_believed(front: Front) -> None:
     ]
     front.backend.requests.pop(0)
     assert _fields(front, b"X-", b"Forwarded") == _TOLD
+    front.backend.requests.pop(0)
+    assert _fields(front, b"X-Real") == [b"X-Real-IP: 1.2.3.4"]
 
 
 def test_other_protocols_can_be_tunnelled(front: Front) -> None:

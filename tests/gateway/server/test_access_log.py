@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mod_progress.gateway.actions.answers import Respond
-from mod_progress.gateway.actions.flow import ActionList
+from mod_progress.gateway.actions.conditions import VARIABLES, within
+from mod_progress.gateway.actions.flow import ActionList, Choose
 from mod_progress.gateway.actions.tracking import Track
-from mod_progress.gateway.server.site import AccessLog
+from mod_progress.gateway.server.site import AccessLog, Site
 from tests.gateway.running import Gateway, eventually
 
 SECRET = "0123456789abcdef"
@@ -87,6 +89,30 @@ def test_an_id_is_cut_short(
     (line,) = lines(log)
     assert SECRET not in line
     assert SECRET[:8] in line
+
+
+@pytest.mark.parametrize("form", ["combined", "json"])
+def test_behind_a_trusted_front_proxy_the_client_is_noted(log: Path, form: str) -> None:
+    """As the configuration's conditions see it."""
+    action = Choose(
+        ((within(VARIABLES["remoteip"], ip_network("192.0.2.0/24")), Respond(200)),), Respond(403)
+    )
+    trusted = (ip_network("127.0.0.1"),)
+    site = Site(action=action, access_log=AccessLog(str(log), form), trusted=trusted)
+    running = Gateway(site)
+    try:
+        answers = [
+            running.request("GET", "/", headers={"X-Forwarded-For": said}).status
+            for said in ("6.6.6.6, 192.0.2.7", "192.0.2.7, 6.6.6.6", "unknown")
+        ]
+    finally:
+        running.stop()
+    assert answers == [200, 403, 403]
+    noted = lines(log, 3)
+    if form == "json":
+        assert [json.loads(line)["client"] for line in noted] == ["192.0.2.7", "6.6.6.6", ""]
+    else:
+        assert [line.split()[0] for line in noted] == ["192.0.2.7", "6.6.6.6", "-"]
 
 
 def test_every_request_of_a_connection_is_noted(gateway: Callable[..., Gateway], log: Path) -> None:

@@ -81,11 +81,11 @@ def _length(exchange: Exchange) -> int:
 
 
 def _remote_address(exchange: Exchange) -> str:
-    return exchange.client.peer[0]
+    return exchange.remote[0]
 
 
 def _remote_port(exchange: Exchange) -> int:
-    return exchange.client.peer[1]
+    return exchange.remote[1]
 
 
 def _local_address(exchange: Exchange) -> str:

@@ -140,6 +140,9 @@ def _front_proxy_fields(request: RequestHead, client: Client, host: bytes) -> by
         key = name.lower()
         if key in _CHAINED:
             fields += b"%b: %b\r\n" % (name, b", ".join([*_values(request.fields, key), value]))
+        elif key == b"x-real-ip" and key not in request.named:
+            origin = client.origin_of(request)[0] or "unknown"
+            fields += b"%b: %b\r\n" % (name, origin.encode())
         elif key not in request.named:
             fields += line
     return fields

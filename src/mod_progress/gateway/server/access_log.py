@@ -113,7 +113,7 @@ def _combined(exchange: Exchange) -> str:
     line = f"{request.method} {_target(exchange)} HTTP/1.{request.minor}"
     moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     return (
-        f'{exchange.client.peer[0] or "-"} - - [{moment}] "{_quoted(line)}"'
+        f'{exchange.remote[0] or "-"} - - [{moment}] "{_quoted(line)}"'
         f" {transfer.status} {transfer.written}"
         f' "{_quoted(_referer(exchange) or "-")}"'
         f' "{_quoted(_field(exchange, b"user-agent") or "-")}"'
@@ -124,7 +124,7 @@ def _json(exchange: Exchange) -> str:
     request, transfer = exchange.request, exchange.transfer
     noted = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "client": exchange.client.peer[0],
+        "client": exchange.remote[0],
         "method": request.method,
         "host": request.host.decode("latin-1"),
         "target": _target(exchange),
