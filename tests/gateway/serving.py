@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +25,13 @@ class Serving:
     """A supervisor and its workers; what they log is in `log`."""
 
     def __init__(
-        self, directory: Path, text: str, *flags: str, prefix: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        text: str,
+        *flags: str,
+        prefix: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self.configuration = directory / "site.conf"
         self.configuration.write_text(text)
@@ -32,7 +39,8 @@ class Serving:
             [*prefix, COMMAND, "serve", str(self.configuration), *flags],
             cwd=directory,
             # A table of its own.
-            env=os.environ | {"XDG_RUNTIME_DIR": str(directory)},
+            env=os.environ | {"XDG_RUNTIME_DIR": str(directory)} | dict(environment or {}),
+            pass_fds=descriptors,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -115,4 +123,11 @@ class Serving:
 class Serve(Protocol):
     """Starts the real command with a configuration."""
 
-    def __call__(self, text: str, *flags: str, prefix: tuple[str, ...] = ()) -> Serving: ...
+    def __call__(
+        self,
+        text: str,
+        *flags: str,
+        prefix: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> Serving: ...

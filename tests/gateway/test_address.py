@@ -44,6 +44,8 @@ def test_an_address(text: str, address: Address) -> None:
         ("localhost", 443, Address("localhost", 443)),
         ("[::]", 443, Address("::", 443)),
         ("*:81", 443, Address("*", 81)),
+        ("systemd:web", 80, Address(passed="web")),
+        ("systemd:mod-progress.socket", None, Address(passed="mod-progress.socket")),
     ],
 )
 def test_an_address_to_listen_on(text: str, default: int | None, address: Address) -> None:
@@ -86,6 +88,12 @@ def test_a_text_that_is_no_address(text: str, reason: str) -> None:
     for parse in (parse_address, parse_listen_address):
         with pytest.raises(AddressError, match=reason):
             parse(text)
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a\0b", "é", "x" * 256])
+def test_a_text_that_is_no_name_of_a_socket(name: str) -> None:
+    with pytest.raises(AddressError, match="is not the name of a socket of systemd's"):
+        parse_listen_address(f"systemd:{name}")
 
 
 CHARACTERS = st.text(st.sampled_from("a1é.:[]*/-_\0\udcff unix"))

@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
         "--listen",
         metavar="ADDRESS",
         action="append",
-        help=f"host:port or unix:/path, default {DEFAULT_LISTEN}; may be repeated",
+        help=f"host:port, unix:/path or systemd:name, default {DEFAULT_LISTEN}; may be repeated",
     )
     add("--workers", metavar="N", type=whole_number(1), help="how many processes serve")
     add("--proxy", metavar="ADDRESS", help="the backend: host:port or unix:/path")

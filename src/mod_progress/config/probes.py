@@ -17,6 +17,8 @@ from mod_progress.gateway.server.listening import resolve
 
 def resolvable(address: Address) -> None:
     """Check that a host has an address, or that the directory of a Unix socket is there."""
+    if address.passed is not None:
+        return  # only a start by systemd can tell
     if address.path is not None:
         directory(str(Path(address.path).parent))
         return

@@ -71,7 +71,7 @@ def _listen_on(draft: Draft, argument: Argument, port: int, tls: Tls | None = No
 
 def _address(argument: Argument, port: int) -> Address:
     """Return the address to listen on, with its port."""
-    takes = 'an address such as "127.0.0.1:8080", "[::1]:80", "*:80" or "unix:/path"'
+    takes = 'an address such as "127.0.0.1:80", "[::1]:80", "*:80", "unix:/path" or "systemd:name"'
     try:
         return parse_listen_address(argument.string(takes), port)
     except AddressError as error:

@@ -13,6 +13,12 @@ _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/\[\]]*))(?::([0-9]{
 
 _NAME = re.compile(rb"[0-9A-Za-z._-]+").fullmatch
 
+#: Begins the address of sockets that systemd passes on.
+_PASSED = "systemd:"
+
+#: A name that a socket unit may give to its sockets (FileDescriptorName in systemd.socket(5)).
+_PASSED_NAME = re.compile(r"[\x20-\x39\x3b-\x7e]{1,255}").fullmatch
+
 #: Bytes of the longest path of a Unix socket: `sun_path` has 108 on Linux, the last of them a zero
 #: (unix(7)).
 _LONGEST_PATH = 107
@@ -23,17 +29,21 @@ class AddressError(ValueError):
 
 
 class Address(NamedTuple):
-    """Where a socket is: a host and a port, or a path."""
+    """Where a socket is: a host and a port, a path, or the name of one that is passed on."""
 
     host: str = ""
     port: int = 0
     #: The path of a Unix socket; None where there is a host and a port.
     path: str | None = None
+    #: The name of sockets that systemd passes on, which listen already.
+    passed: str | None = None
 
     def __str__(self) -> str:
         """Return the address as the functions of this module take it."""
         if self.path is not None:
             return f"unix:{self.path}"
+        if self.passed is not None:
+            return f"{_PASSED}{self.passed}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -51,9 +61,12 @@ def parse_address(text: str) -> Address:
 def parse_listen_address(text: str, default_port: int | None = None) -> Address:
     """Return an address to listen on; raises `AddressError`.
 
-    It has the forms of `parse_address`. The host may be `EVERYWHERE`, or left out, which means the
-    same. With the port 0 the system chooses a port. A text without a port gets the default one.
+    It has the forms of `parse_address`, or is "systemd:name". The host may be `EVERYWHERE`, or left
+    out, which means the same. With the port 0 the system chooses a port. A text without a port gets
+    the default one.
     """
+    if text.startswith(_PASSED):
+        return Address(passed=_checked_name(text.removeprefix(_PASSED)))
     return _parse(text, default_port)
 
 
@@ -75,6 +88,12 @@ def _checked_path(path: str) -> str:
     if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
         raise AddressError(f"{path!r} is longer than the {_LONGEST_PATH} bytes of a socket's path")
     return path
+
+
+def _checked_name(name: str) -> str:
+    if _PASSED_NAME(name) is None:
+        raise AddressError(f"{name!r} is not the name of a socket of systemd's")
+    return name
 
 
 def _checked_ipv6(text: str) -> str:

@@ -105,4 +105,8 @@ class Client(Stream):
 
 
 def _address(address: object) -> Node:
-    return (address[0], address[1]) if isinstance(address, tuple) else UNKNOWN
+    if not isinstance(address, tuple):
+        return UNKNOWN
+    host: str = address[0]
+    # A socket of systemd's may take IPv4 clients by an IPv6 socket (BindIPv6Only).
+    return host.removeprefix("::ffff:") if "." in host else host, address[1]

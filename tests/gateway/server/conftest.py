@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.stores.store_servers import RedisServer
 def serve(tmp_path: Path) -> Iterator[Serve]:
     started: list[Serving] = []
 
-    def start(text: str, *flags: str, prefix: tuple[str, ...] = ()) -> Serving:
-        started.append(Serving(tmp_path, text, *flags, prefix=prefix))
+    def start(text: str, *flags: str, **named: Any) -> Serving:
+        started.append(Serving(tmp_path, text, *flags, **named))
         return started[-1]
 
     yield start

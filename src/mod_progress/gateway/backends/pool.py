@@ -147,7 +147,7 @@ class ConnectionPool(Generic[C]):
         ``make`` returns a new connection of the backend's protocol.
         """
         self.address = address
-        self.host, self.port, self.path = parse_address(address)
+        self.host, self.port, self.path = parse_address(address)[:3]
         self._make = make
         # The connection that was used last is at the right, those in quarantine are at the left.
         self._idle: deque[C] = deque()

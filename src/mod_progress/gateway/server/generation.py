@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mod_progress.gateway.address import Address
 from mod_progress.gateway.server.access_log import prepare_log
 from mod_progress.gateway.server.identity import Identity, IdentityError, find_identity
-from mod_progress.gateway.server.listening import bind, tls_context, url_of
+from mod_progress.gateway.server.listening import Passed, bind, tls_context, url_of
 from mod_progress.gateway.server.site import MOST_WORKERS, Site
 
 
@@ -31,8 +32,11 @@ class Generation:
 class Sockets:
     """The listening sockets of all generations, by the addresses of their listeners."""
 
-    def __init__(self) -> None:
+    def __init__(self, passed: Passed | None = None) -> None:
+        """Begin with the sockets that systemd has passed on."""
         self._sockets: dict[str, list[socket.socket]] = {}
+        # They stay open, as no others can be had at a reload.
+        self._passed = passed or {}
 
     def prepare(self, site: Site) -> Generation:
         """Return a generation: listen on new addresses, and share the sockets of the others.
@@ -47,7 +51,7 @@ class Sockets:
         for listener in site.listeners:
             context = None if listener.tls is None else tls_context(listener.tls)
             if listener.address not in self._sockets:
-                self._sockets[listener.address] = bind(listener.address)
+                self._sockets[listener.address] = bind(listener.address, self._passed)
             listeners += [(each, context) for each in self._sockets[listener.address]]
         return Generation(site, identity, tuple(listeners))
 
@@ -64,17 +68,25 @@ class Sockets:
         wanted = {listener.address for each in used for listener in each.site.listeners}
         for address in self._sockets.keys() - wanted:
             for listening in self._sockets.pop(address):
-                listening.close()
+                if not self._is_passed(listening):
+                    listening.close()
             if address.startswith("unix:"):
                 Path(address.removeprefix("unix:")).unlink(missing_ok=True)
 
     def close_inherited(self, own: Generation) -> None:
         """Close, in a worker, the sockets that are not of its generation."""
         kept = {listening for listening, _ in own.listeners}
-        for sockets in self._sockets.values():
+        for sockets in (*self._sockets.values(), *self._passed.values()):
             for listening in sockets:
                 if listening not in kept:
                     listening.close()
+
+    def unused(self) -> list[str]:
+        """Return the names of sockets that systemd has passed on and that no listener takes."""
+        return [name for name in self._passed if str(Address(passed=name)) not in self._sockets]
+
+    def _is_passed(self, listening: socket.socket) -> bool:
+        return any(listening in sockets for sockets in self._passed.values())
 
 
 def prepare_logs(site: Site, identity: Identity | None) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
@@ -29,6 +29,10 @@ _NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 Resolved = tuple[int, tuple[Any, ...]]
 
 
+#: Sockets that systemd has passed on, by their names.
+Passed = Mapping[str, list[socket.socket]]
+
+
 class ListenError(Exception):
     """An address cannot be listened on; the message says which, and why."""
 
@@ -44,15 +48,27 @@ def resolve(address: Address) -> list[Resolved]:
     return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
 
 
-def bind(address: str) -> list[socket.socket]:
-    """Return listening sockets: one for each address of the host; raises `ListenError`."""
+def bind(address: str, passed: Passed | None = None) -> list[socket.socket]:
+    """Return listening sockets: one for each address of the host; raises `ListenError`.
+
+    ``passed`` are those that systemd has passed on.
+    """
     try:
         parsed = parse_listen_address(address)
+        if parsed.passed is not None:
+            return _find_passed(parsed.passed, passed or {})
         if parsed.path is not None:
             return [_bind_path(parsed.path)]
         return _bind_ports(parsed)
     except (OSError, AddressError) as error:
         raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
+
+
+def _find_passed(name: str, passed: Passed) -> list[socket.socket]:
+    if name not in passed:
+        names = ", ".join(passed) or "none at all"
+        raise AddressError(f"systemd has passed no socket of this name, but {names}")
+    return passed[name]
 
 
 def _bind_ports(address: Address) -> list[socket.socket]:
@@ -122,6 +138,8 @@ def _is_abandoned(path: str) -> bool:
 def url_of(listener: Listener, listening: socket.socket) -> str:
     """Return the URL of a listening socket, with the port that the system chose for port 0."""
     name = listening.getsockname()
+    if isinstance(name, bytes):  # an abstract one: a zero byte comes first
+        return f"unix:@{name[1:].decode('utf-8', 'replace')}"
     if isinstance(name, str):
         return f"unix:{name}"
     scheme = "http" if listener.tls is None else "https"

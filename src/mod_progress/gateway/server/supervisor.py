@@ -29,6 +29,7 @@ from mod_progress.gateway.server.generation import (
 )
 from mod_progress.gateway.server.listening import ListenError
 from mod_progress.gateway.server.site import Site
+from mod_progress.gateway.server.systemd import Notifier, take_sockets
 from mod_progress.stores import open_store
 from mod_progress.tracker import Tracker
 
@@ -55,6 +56,12 @@ _READY_INTERVAL = 0.02
 #: that lived for a shorter time: a worker that cannot start is not started in a tight loop.
 _PAUSE = 1.0
 
+#: Seconds after which a worker that gives no sign counts as hung. Its clock ticks every second.
+_SILENCE = 3.0
+
+#: Bytes that are read of what workers write: what they write in a day.
+_MOST_SIGNS = 100_000
+
 #: New objects after which a worker collects garbage; Python's default is 700.
 _GARBAGE = 10_000
 
@@ -65,9 +72,11 @@ class _Child:
 
     generation: Generation
     started: float
-    #: A pipe from which a byte can be read when the worker serves.
-    ready: int
+    #: A pipe into which the worker writes a byte when it serves, and one more about every second.
+    signs: int
     serves: bool = False
+    #: When the last of them were read, in monotonic time.
+    heard: float = 0.0
     #: The last signal that told it to end.
     end: signal.Signals | None = None
 
@@ -76,10 +85,14 @@ class Supervisor:
     """Keeps the workers of a site running, and exchanges them for those of a new one."""
 
     def __init__(self, load: Callable[[], Site]) -> None:
-        """Take what loads the site: called at the start, and again at each reload."""
+        """Take what loads the site: called at the start, and again at each reload.
+
+        Raises `ListenError` for a socket of systemd's that cannot be used.
+        """
         self._load = load
         self._site = load()
-        self._sockets = Sockets()
+        self._notifier = Notifier(os.environ)
+        self._sockets = Sockets(take_sockets(os.environ))
         self._children: dict[int, _Child] = {}
         # The generation that serves, and one that is about to take its place.
         self._current: Generation | None = None
@@ -89,6 +102,11 @@ class Supervisor:
         self._next_start = 0.0
         self._reload_wanted = False
         self._reopen_wanted = False
+        # What systemd was told last: that this generation serves, or that the end has come.
+        self._told: Generation | signal.Signals | None = None
+        self._next_sign = 0.0
+        # Why the last reload was given up.
+        self._trouble = ""
         # What ends the workers, once this process is told to end.
         self._end: signal.Signals | None = None
         # The steps that failed the last time, and why.
@@ -112,6 +130,10 @@ class Supervisor:
         except Exception:
             self._sockets.close_unused(())
             raise
+        for name in self._sockets.unused():
+            logger.warning(
+                "systemd has passed '%s', which no listener takes: systemd:%s", name, name
+            )
         if self._current.identity is None and os.geteuid() == 0:
             logger.warning("workers run as root: name another user by --user, or user in setup")
         return self._sockets.urls(self._site)
@@ -119,6 +141,7 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGQUIT, and until what was in flight has finished."""
         steps = (
+            (self._hear_workers, "hear whether workers serve"),
             (self._reap, "look after workers that ended"),
             (self._finish_reload, "finish the reload"),
             (self._start_reload, "reload the configuration"),
@@ -126,6 +149,7 @@ class Supervisor:
             (self._close_sockets, "stop listening"),
             (self._reopen_logs, "tell the workers to open their logs again"),
             (self._start_missing, "start a worker"),
+            (self._tell_systemd, "tell systemd about the state"),
         )
         while True:
             for step, purpose in steps:
@@ -149,12 +173,14 @@ class Supervisor:
     def _wait(self) -> None:
         """Wait for a signal, no longer than until a step has something to do, and note it."""
         now = time.monotonic()
-        pause = _PAUSE if self._failed else 0.0
-        if self._next is not None:
-            pause = _READY_INTERVAL
-        elif self._next_start > now:
-            pause = self._next_start - now
-        signal.setitimer(signal.ITIMER_REAL, pause)  # 0: never
+        pauses = [_PAUSE] if self._failed else []
+        if self._next is not None or (self._notifier.is_heard and self._told is None):
+            pauses.append(_READY_INTERVAL)
+        if self._next_start > now:
+            pauses.append(self._next_start - now)
+        if self._notifier.interval:
+            pauses.append(max(self._next_sign - now, 0.001))
+        signal.setitimer(signal.ITIMER_REAL, min(pauses, default=0.0))  # 0: never
         number = signal.sigwait(_SIGNALS)
         if number == signal.SIGHUP:
             self._reload_wanted = True
@@ -183,24 +209,24 @@ class Supervisor:
         return [child for child in self._children.values() if child.generation is generation]
 
     def _start(self, generation: Generation) -> None:
-        ready, serving = os.pipe()
+        signs, serving = os.pipe()
         try:
             pid = os.fork()
         except Exception:
-            os.close(ready)
+            os.close(signs)
             os.close(serving)
             raise
         if not pid:
-            self._work(generation, ready, serving)
-        self._children[pid] = _Child(generation, time.monotonic(), ready)
+            self._work(generation, signs, serving)
+        self._children[pid] = _Child(generation, time.monotonic(), signs)
         os.close(serving)
-        os.set_blocking(ready, False)
+        os.set_blocking(signs, False)
 
-    def _work(self, generation: Generation, ready: int, serving: int) -> None:
+    def _work(self, generation: Generation, signs: int, serving: int) -> None:
         """Be a worker; never returns."""
         status = 1
         try:
-            self._close_inherited(generation, ready)
+            self._close_inherited(generation, signs)
             # Freeze the objects made at start and collect rarely: requests leave no cycles behind,
             # and the collector cost 5% of a small request.
             gc.freeze()
@@ -223,9 +249,9 @@ class Supervisor:
             finally:
                 os._exit(status)
 
-    def _close_inherited(self, generation: Generation, ready: int) -> None:
+    def _close_inherited(self, generation: Generation, signs: int) -> None:
         """Close, in a worker, what only the supervisor or another generation uses."""
-        for descriptor in (ready, self._life, *(child.ready for child in self._children.values())):
+        for descriptor in (signs, self._life, *(child.signs for child in self._children.values())):
             os.close(descriptor)
         self._sockets.close_inherited(generation)
 
@@ -233,6 +259,13 @@ class Supervisor:
         """Stop listening where no generation listens any more, and everywhere at the end."""
         used = () if self._end else filter(None, (self._current, self._next))
         self._sockets.close_unused(used)
+
+    def _hear_workers(self) -> None:
+        """Note which workers have given a sign since the last time."""
+        for child in self._children.values():
+            with suppress(BlockingIOError):
+                if os.read(child.signs, _MOST_SIGNS):
+                    child.serves, child.heard = True, time.monotonic()
 
     def _reap(self) -> None:
         """Forget the workers that ended, and reap children that are no workers.
@@ -250,7 +283,7 @@ class Supervisor:
             child = self._children.pop(pid, None)
             if child is None:
                 continue
-            os.close(child.ready)
+            os.close(child.signs)
             if child.generation is self._current and not self._end:
                 if time.monotonic() - child.started < _PAUSE:
                     self._next_start = time.monotonic() + _PAUSE
@@ -290,6 +323,8 @@ class Supervisor:
         if not self._reload_wanted or self._next or self._end:
             return
         self._reload_wanted = False
+        self._told, self._trouble = None, ""
+        self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._next = self._sockets.prepare(self._load())
             self._next_deadline = time.monotonic() + _READY_TIME
@@ -304,8 +339,6 @@ class Supervisor:
         if self._next is None:
             return
         children = self._workers_of(self._next)
-        for child in children:
-            child.serves = child.serves or _is_ready(child.ready)
         if len(children) < self._next.site.workers or time.monotonic() > self._next_deadline:
             self._give_up_reload("its workers do not start")
         elif all(child.serves for child in children):
@@ -315,15 +348,31 @@ class Supervisor:
 
     def _give_up_reload(self, why: str, with_traceback: bool = False) -> None:
         self._next = None
+        first_line = why.partition("\n")[0]
+        self._trouble = f"; the configuration is not reloaded: {first_line}"
         logger.error("the configuration is not reloaded: %s", why, exc_info=with_traceback)
 
+    # What systemd hears.
 
-def _is_ready(ready: int) -> bool:
-    """Whether a worker has written that it serves; False also where it has ended."""
-    try:
-        return bool(os.read(ready, 1))
-    except BlockingIOError:
-        return False
+    def _tell_systemd(self) -> None:
+        """Tell systemd what has changed, and, where it asks for that, that workers serve."""
+        if self._end and self._told is not self._end:
+            self._told = self._end
+            self._notifier.send("STOPPING=1", "STATUS=finishing what is in flight")
+        elif self._told is None and self._next is None and self._current is not None:
+            workers = self._workers_of(self._current)
+            site = self._current.site
+            if len(workers) == site.workers and all(child.serves for child in workers):
+                self._told = self._current
+                addresses = ", ".join(self._sockets.urls(site))
+                status = f"STATUS={len(workers)} workers serve {addresses}{self._trouble}"
+                self._notifier.send("READY=1", status)
+        now = time.monotonic()
+        if self._notifier.interval and now >= self._next_sign:
+            self._next_sign = now + self._notifier.interval
+            silence = max(_SILENCE, self._notifier.interval)
+            if any(now - child.heard <= silence for child in self._children.values()):
+                self._notifier.send("WATCHDOG=1")
 
 
 def _how(status: int) -> str:

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from typing import Protocol
@@ -88,6 +89,8 @@ class Worker:
         self._sockets = listeners
         self._servers: list[asyncio.Server] = []
         self._listening = False
+        # Where a byte at each tick goes, once connections are accepted.
+        self._serving = -1
         self._ended = asyncio.Event()
         self._faults = FaultLog()
 
@@ -98,7 +101,8 @@ class Worker:
         as its client cannot know that it should not, and would lose it. At SIGUSR1 the logs are
         opened anew.
 
-        A byte is written to the descriptor ``serving`` when connections are accepted;
+        A byte is written to the descriptor ``serving`` when connections are accepted, and then at
+        each tick: who reads them knows that this worker is not hung.
         ``lifeline`` ends when the supervisor is gone, however it went.
         """
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
@@ -108,8 +112,9 @@ class Worker:
         self.loop.add_reader(lifeline, self._orphaned, lifeline)
         self._tick()
         await self._listen()
-        os.write(serving, b"1")
-        os.close(serving)
+        os.set_blocking(serving, False)
+        self._serving = serving
+        self._give_sign()
         await self._ended.wait()
         for stream in tuple(self.state.streams):
             self._try("a connection could not be cut", stream.abort)
@@ -252,11 +257,17 @@ class Worker:
         """
         self.loop.call_later(self._limits.tick, self._tick)
         self.state.tell_time()
+        self._give_sign()
         for observer in self._observers:
             self._try("a log could not be written", observer.flush)
         self.state.expire()
         if not self._listening and not self.state.draining:
             self._try("idle connections could not be closed", self._give_up_idle)
+
+    def _give_sign(self) -> None:
+        if self._serving >= 0:
+            with suppress(OSError):  # nobody reads it, or nobody does any more
+                os.write(self._serving, b"1")
 
 
 def serve(
