@@ -10,7 +10,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mod_progress.cli import main
+from mod_progress.cli import main, serve
+from mod_progress.cli.arguments import Parser
 from tests.cli.running import COMMAND, assert_one_line, run
 
 
@@ -99,3 +100,29 @@ def test_a_store_that_needs_an_extra_says_which(
     assert said.startswith("mod-progress: store: ")
     assert said.endswith(" is not there without its extra: pip install 'mod-progress[redis]'\n")
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "served"),
+    [
+        ("", "a page to upload files to ./uploads; progress: /progress"),
+        ("--store a --show /p", "a page to upload files to a; progress: /p"),
+        ("--proxy b:1 --track /up", "requests go to b:1; tracked: /up, progress: /progress"),
+        ("site.conf", "configuration: site.conf"),
+    ],
+)
+def test_what_is_served_is_told_in_two_lines(
+    flags: str, served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "site.conf").write_text("respond 200;")
+    parser = Parser("serve", "")
+    serve.add_arguments(parser)
+    words = "--listen 127.0.0.1:0 --workers 3 --user me --store-url redis://:secret@host/1"
+    arguments = parser.parse([*flags.split(), *words.split(), "--access-log", "log"])
+    del arguments.log_format
+    given = serve.Flags(**vars(arguments))
+    assert list(given.describe(given.load())) == [
+        served,
+        "workers: 3 as me, store: redis, access log: log",
+    ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mod_progress.cli.arguments import Parser, seconds, whole_number
+from mod_progress.cli.json_log import JsonFormatter
 from mod_progress.cli.terminal import LogFormatter, complain, tell
 from mod_progress.config import InvalidConfig, load
 from mod_progress.gateway.backends.http import HttpBackend
@@ -19,6 +21,8 @@ from mod_progress.gateway.server.site import AccessLog, Listener, Site, Tls
 from mod_progress.gateway.server.supervisor import Supervisor
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.stores import open_store
+
+logger = logging.getLogger("mod_progress.gateway")
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_STORE = "./uploads"
@@ -69,25 +73,35 @@ def add_arguments(parser: Parser) -> None:
     add("--tls-cert", metavar="FILE", type=Path, help="a certificate chain, PEM")
     add("--tls-key", metavar="FILE", type=Path, help="its key, if that is in another file")
     add("--access-log", metavar="FILE", type=Path, help="where each request is noted")
+    add(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="how the command's own log is written, to the standard error; default text",
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Serve until a signal ends it; return the exit code."""
+    as_json = vars(arguments).pop("log_format") == "json"
     handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter())
+    handler.setFormatter(JsonFormatter() if as_json else LogFormatter())
     logging.basicConfig(handlers=[handler])
     logging.getLogger("mod_progress").setLevel(logging.DEBUG)
+    fail = logger.critical if as_json else complain
     flags = Flags(**vars(arguments))
     try:
         flags.check()
         supervisor = Supervisor(flags.load)
         urls = supervisor.bind()
     except (FlagError, MissingExtraError) as error:
-        complain(str(error))
+        fail(str(error))
         return 2
     except (ReloadError, ListenError) as error:
-        complain(str(error))
+        fail(str(error))
         return 1
+    for line in flags.describe(supervisor.site):
+        logger.info("%s", line)
     for url in urls:
         tell(url)
     supervisor.run()
@@ -166,6 +180,21 @@ class Flags:
             store=self.store_url or site.store,
             options=self._options(site.options),
         )
+
+    def describe(self, site: Site) -> Iterator[str]:
+        """Yield in a few lines what the site serves; no password is in them."""
+        show = self.show or preset.SHOW_PATH
+        if self.config is not None:
+            yield f"configuration: {self.config}"
+        elif self.proxy is not None:
+            yield f"requests go to {self.proxy}; tracked: {self.track or '/'}, progress: {show}"
+        else:
+            yield f"a page to upload files to {self.store or DEFAULT_STORE}; progress: {show}"
+        user = f" as {site.user}" if site.user else ""
+        # The rest of a store's name may be a password.
+        store = site.store.partition("://")[0]
+        log = f", access log: {site.access_log.path}" if site.access_log else ""
+        yield f"workers: {site.workers}{user}, store: {store}{log}"
 
     def _preset(self) -> Action:
         show = self.show or preset.SHOW_PATH

@@ -6,7 +6,7 @@ An action changes the exchange. The first action that can answer the request put
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mod_progress.gateway.exchange import Action, Exchange
@@ -57,3 +57,20 @@ class Choose:
                 return
         if self.otherwise is not None:
             self.otherwise(exchange)
+
+
+def steps(action: Action | None) -> Iterator[Action]:
+    """Yield the actions of a tree that do something, whatever they depend on."""
+    parts: tuple[Action | None, ...]
+    if isinstance(action, ActionList):
+        parts = action.actions
+    elif isinstance(action, If):
+        parts = action.then, action.otherwise
+    elif isinstance(action, Choose):
+        parts = *(then for _, then in action.branches), action.otherwise
+    else:
+        if action is not None:
+            yield action
+        return
+    for part in parts:
+        yield from steps(part)

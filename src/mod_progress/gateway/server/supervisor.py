@@ -28,6 +28,7 @@ from mod_progress.gateway.server.generation import (
     prepare_logs,
 )
 from mod_progress.gateway.server.listening import ListenError
+from mod_progress.gateway.server.risks import risks
 from mod_progress.gateway.server.site import Site
 from mod_progress.gateway.server.systemd import Notifier, take_sockets
 from mod_progress.stores import open_store
@@ -55,9 +56,6 @@ _READY_INTERVAL = 0.02
 #: Seconds until a step that failed is tried again, and until a worker is started in place of one
 #: that lived for a shorter time: a worker that cannot start is not started in a tight loop.
 _PAUSE = 1.0
-
-#: Seconds after which a worker that gives no sign counts as hung. Its clock ticks every second.
-_SILENCE = 3.0
 
 #: Bytes that are read of what workers write: what they write in a day.
 _MOST_SIGNS = 100_000
@@ -90,7 +88,8 @@ class Supervisor:
         Raises `ListenError` for a socket of systemd's that cannot be used.
         """
         self._load = load
-        self._site = load()
+        #: What is served, as it was loaded at the start.
+        self.site = load()
         self._notifier = Notifier(os.environ)
         self._sockets = Sockets(take_sockets(os.environ))
         self._children: dict[int, _Child] = {}
@@ -104,7 +103,8 @@ class Supervisor:
         self._reopen_wanted = False
         # What systemd was told last: that this generation serves, or that the end has come.
         self._told: Generation | signal.Signals | None = None
-        self._next_sign = 0.0
+        # What the log has warned of.
+        self._risks: set[str] = set()
         # Why the last reload was given up.
         self._trouble = ""
         # What ends the workers, once this process is told to end.
@@ -126,7 +126,7 @@ class Supervisor:
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         raise_descriptor_limit()
         try:
-            self._current = self._sockets.prepare(self._site)
+            self._current = self._sockets.prepare(self.site)
         except Exception:
             self._sockets.close_unused(())
             raise
@@ -134,9 +134,15 @@ class Supervisor:
             logger.warning(
                 "systemd has passed '%s', which no listener takes: systemd:%s", name, name
             )
-        if self._current.identity is None and os.geteuid() == 0:
-            logger.warning("workers run as root: name another user by --user, or user in setup")
-        return self._sockets.urls(self._site)
+        self._warn_of(self._current)
+        return self._sockets.urls(self.site)
+
+    def _warn_of(self, generation: Generation) -> None:
+        """Log what is unsafe, each risk once."""
+        for risk in risks(generation):
+            if risk not in self._risks:
+                self._risks.add(risk)
+                logger.warning("%s", risk)
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGQUIT, and until what was in flight has finished."""
@@ -179,7 +185,7 @@ class Supervisor:
         if self._next_start > now:
             pauses.append(self._next_start - now)
         if self._notifier.interval:
-            pauses.append(max(self._next_sign - now, 0.001))
+            pauses.append(max(self._notifier.next_sign - now, 0.001))
         signal.setitimer(signal.ITIMER_REAL, min(pauses, default=0.0))  # 0: never
         number = signal.sigwait(_SIGNALS)
         if number == signal.SIGHUP:
@@ -327,6 +333,7 @@ class Supervisor:
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._next = self._sockets.prepare(self._load())
+            self._warn_of(self._next)
             self._next_deadline = time.monotonic() + _READY_TIME
             for _ in range(self._next.site.workers):
                 self._start(self._next)
@@ -367,12 +374,7 @@ class Supervisor:
                 addresses = ", ".join(self._sockets.urls(site))
                 status = f"STATUS={len(workers)} workers serve {addresses}{self._trouble}"
                 self._notifier.send("READY=1", status)
-        now = time.monotonic()
-        if self._notifier.interval and now >= self._next_sign:
-            self._next_sign = now + self._notifier.interval
-            silence = max(_SILENCE, self._notifier.interval)
-            if any(now - child.heard <= silence for child in self._children.values()):
-                self._notifier.send("WATCHDOG=1")
+        self._notifier.give_sign([child.heard for child in self._children.values()])
 
 
 def _how(status: int) -> str:

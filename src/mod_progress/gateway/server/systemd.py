@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+import time
+from collections.abc import Iterable, MutableMapping
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.gateway.server.listening import ListenError
@@ -18,6 +19,9 @@ _FIRST = 3
 
 #: The name of sockets whose names systemd does not tell.
 _UNNAMED = "unknown"
+
+#: Seconds after which a worker that gives no sign counts as hung. Its clock ticks every second.
+_SILENCE = 3.0
 
 #: Seconds to wait where systemd is slow to read what it is told.
 _SEND_TIME = 5.0
@@ -69,12 +73,27 @@ class Notifier:
         self.interval = 0.0
         if self._address and microseconds.isdecimal() and pid == str(os.getpid()):
             self.interval = int(microseconds) / 2_000_000
+        #: When the next one is due, in monotonic time.
+        self.next_sign = 0.0
         self._faults = FaultLog()
 
     @property
     def is_heard(self) -> bool:
         """Whether systemd wants to know anything."""
         return bool(self._address)
+
+    def give_sign(self, heard: Iterable[float]) -> None:
+        """Give a sign of life if one is due, and if some worker is not hung.
+
+        ``heard`` is when each worker has given its last sign, in monotonic time.
+        """
+        now = time.monotonic()
+        if not self.interval or now < self.next_sign:
+            return
+        self.next_sign = now + self.interval
+        silence = max(_SILENCE, self.interval)
+        if any(now - moment <= silence for moment in heard):
+            self.send("WATCHDOG=1")
 
     def send(self, *assignments: str) -> None:
         """Tell systemd; what cannot be told is logged once."""
