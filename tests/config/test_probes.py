@@ -29,12 +29,15 @@ MODULES = 'setup module_load "mod_progress", "mod_proxy", "mod_accesslog";'
             'setup listen "unix:/nowhere/socket";',
             "cannot use '/nowhere': No such file or directory",
         ),
+        ('setup user "no-such-user";', "there is no user 'no-such-user'"),
+        ('setup group "no-such-group";', "there is no group 'no-such-group'"),
     ],
 )
 def test_an_error(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "site.conf").write_text(text)
     (error,) = check(tmp_path / "site.conf")
-    assert str(error).startswith(f"{tmp_path}/site.conf:1:14: {message}")
+    column = text.index(' "') + 2
+    assert str(error).startswith(f"{tmp_path}/site.conf:1:{column}: {message}")
     assert not error.is_warning
 
 

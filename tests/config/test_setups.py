@@ -34,7 +34,9 @@ DEFAULTS = Site(action=Static())
                 )
             },
         ),
+        ('listen "systemd:web";', {"listeners": (Listener("systemd:web"),)}),
         ("workers 4;", {"workers": 4}),
+        ('user "nobody"; group "0";', {"user": "nobody", "group": "0"}),
         ("workers 4; workers 2;", {"workers": 2}),
         ("progress.ttl 1 min;", {"options": Options(ttl=60)}),
         ("progress.ttl 0;", {"options": Options(ttl=0)}),
@@ -56,6 +58,10 @@ DEFAULTS = Site(action=Static())
             {"tunnelled": frozenset({b"websocket", b"irc/6.9"})},
         ),
         ("limits.body_size 0;", {"limits": Limits(body_size=0)}),
+        (
+            "limits.per_address 5; limits.response_least_rate 0; limits.body_least_rate 0;",
+            {"limits": Limits(per_address=5, response_least_rate=0, body_least_rate=0)},
+        ),
         ("keepalive.timeout 5;", {"limits": Limits(idle_time=5)}),
         (
             "io.timeout 9;",

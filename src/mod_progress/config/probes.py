@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mod_progress.config.errors import UnplacedError
 from mod_progress.gateway.address import Address
+from mod_progress.gateway.server.identity import IdentityError, find_group, find_user
 from mod_progress.gateway.server.listening import resolve
 
 
@@ -26,6 +27,22 @@ def resolvable(address: Address) -> None:
         resolve(address)
     except OSError as error:
         raise UnplacedError(f"cannot resolve '{address.host}': {error.strerror}") from None
+
+
+def known_user(name: str) -> None:
+    """Check that there is a user of that name or number."""
+    try:
+        find_user(name)
+    except IdentityError as error:
+        raise UnplacedError(str(error)) from None
+
+
+def known_group(name: str) -> None:
+    """Check that there is a group of that name or number."""
+    try:
+        find_group(name)
+    except IdentityError as error:
+        raise UnplacedError(str(error)) from None
 
 
 def directory(path: str) -> None:

@@ -71,7 +71,7 @@ def _listen_on(draft: Draft, argument: Argument, port: int, tls: Tls | None = No
 
 def _address(argument: Argument, port: int) -> Address:
     """Return the address to listen on, with its port."""
-    takes = 'an address such as "127.0.0.1:80", "[::1]:80", "*:80", "unix:/path" or "systemd:name"'
+    takes = 'an address such as "127.0.0.1:8080", "[::1]:80", "*:80", "unix:/path", "systemd:name"'
     try:
         return parse_listen_address(argument.string(takes), port)
     except AddressError as error:
@@ -120,12 +120,16 @@ def _workers(draft: Draft, argument: Argument) -> None:
 
 @SETUPS.add("user")
 def _user(draft: Draft, argument: Argument) -> None:
-    draft.site = replace(draft.site, user=argument.string("the name of a user"))
+    user = argument.string("the name of a user")
+    draft.require(argument.place, partial(probes.known_user, user))
+    draft.site = replace(draft.site, user=user)
 
 
 @SETUPS.add("group")
 def _group(draft: Draft, argument: Argument) -> None:
-    draft.site = replace(draft.site, group=argument.string("the name of a group"))
+    group = argument.string("the name of a group")
+    draft.require(argument.place, partial(probes.known_group, group))
+    draft.site = replace(draft.site, group=group)
 
 
 @SETUPS.add("progress.ttl", "mod_progress")

@@ -65,10 +65,10 @@ def find_identity(user: str | None, group: str | None) -> Identity | None:
     """
     if user is None and group is None:
         return None
-    account = _find_user(user) if user is not None else None
+    account = find_user(user) if user is not None else None
     number = os.geteuid() if account is None else account.pw_uid
     if group is not None:
-        own_group = _find_group(group)
+        own_group = find_group(group)
     else:
         own_group = os.getegid() if account is None else account.pw_gid
     if os.geteuid() and (number, own_group) != (os.geteuid(), os.getegid()):
@@ -77,14 +77,16 @@ def find_identity(user: str | None, group: str | None) -> Identity | None:
     return Identity(number, own_group, tuple(groups))
 
 
-def _find_user(user: str) -> pwd.struct_passwd:
+def find_user(user: str) -> pwd.struct_passwd:
+    """Return the account of a name or a number; raises `IdentityError`."""
     try:
         return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError):
         raise IdentityError(f"there is no user '{user}'") from None
 
 
-def _find_group(group: str) -> int:
+def find_group(group: str) -> int:
+    """Return the number of a group, by its name or number; raises `IdentityError`."""
     try:
         return (grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)).gr_gid
     except (KeyError, OverflowError):
