@@ -20,6 +20,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {
         "core": [
             "__init__.py",
+            "details.py",
             "fault_log.py",
             "framing.py",
             "futures.py",

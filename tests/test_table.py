@@ -231,10 +231,10 @@ def test_what_is_finished_is_told_with_the_time_that_it_has(clock: Clock) -> Non
     finish(table.register("a", 0))
     clock.now += 10
     finish(table.register("b", 0))
-    told = [(identifier, snapshot.state, left) for identifier, snapshot, left in table.finished()]
+    told = [(each.identifier, each.state, left) for each, left in table.finished()]
     assert told == [("a", State.DONE, 20.0), ("b", State.DONE, 30.0)]
     clock.now += 20
-    assert [identifier for identifier, _, _ in table.finished()] == ["b"]
+    assert [each.identifier for each, _ in table.finished()] == ["b"]
 
 
 def test_each_end_of_one_that_is_in_the_table_is_told(clock: Clock) -> None:

@@ -61,6 +61,10 @@ def _spelling(name: str) -> bytes:
 _IN_URL = re.compile(rb"((?:^|[?&])" + _spelling(PARAMETER) + rb"=)([^&]*)", re.IGNORECASE)
 
 
+#: Finds each id of the owner's and of the shared form in a path.
+_FORM_IN_PATH = re.compile(rb"(?:own|see)~[^/?&]*")
+
+
 def find_parameter(query: bytes, name: str) -> bytes | None:
     """Return the percent-decoded value of the first query parameter of that name, or None.
 
@@ -136,4 +140,17 @@ def shorten_in_url(url: bytes) -> bytes:
     """Return a URL, or a part of one, as a log may show it: with each id in it cut short."""
     return _IN_URL.sub(
         lambda found: found[1] + shorten(found[2].decode("latin-1")).encode("latin-1"), url
+    )
+
+
+def shorten_in_path(path: bytes, identifier: str) -> bytes:
+    """Return the path of a transfer's request as strangers may see it.
+
+    Cut short are: ``identifier``, which is the transfer's own id, each id that `shorten_in_url`
+    finds, and each id of the owner's and of the shared form.
+    """
+    own = identifier.encode("latin-1", "replace")
+    path = shorten_in_url(path).replace(own, shorten(identifier).encode("latin-1", "replace"))
+    return _FORM_IN_PATH.sub(
+        lambda found: shorten(found[0].decode("latin-1")).encode("latin-1"), path
     )

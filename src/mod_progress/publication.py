@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from mod_progress.details import encode
 from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
 from mod_progress.transfer import Snapshot, State, Transfer
 
@@ -23,7 +24,15 @@ _NONE_REFUSED: Mapping[str, Exception] = {}
 class Publication:
     """A transfer, and what was published of it."""
 
-    __slots__ = ("ended_at", "moved", "published_at", "snapshot", "start", "transfer")
+    __slots__ = (
+        "_details",
+        "ended_at",
+        "moved",
+        "published_at",
+        "snapshot",
+        "start",
+        "transfer",
+    )
 
     def __init__(self, transfer: Transfer, start: int) -> None:
         self.transfer = transfer
@@ -36,6 +45,8 @@ class Publication:
         self.moved = 0
         #: When the publisher learned of the end, in seconds; 0 while the transfer runs.
         self.ended_at = 0.0
+        # Made with the first update, once for all.
+        self._details: bytes | None = None
 
     def due(self, now: float, calm: float) -> Snapshot | None:
         """Return the snapshot that is to be published now, or None.
@@ -56,7 +67,10 @@ class Publication:
     def update(self, snapshot: Snapshot, ttl: float, now: float) -> Update:
         """Return the update that publishes ``snapshot``."""
         left = max(0.0, self.ended_at + ttl - now) if self.ended_at else ttl
-        return Update(self.transfer.identifier, self.start, snapshot, left, self.snapshot is None)
+        transfer, first = self.transfer, self.snapshot is None
+        if self._details is None:
+            self._details = encode(transfer.details, transfer.identifier)
+        return Update(transfer.identifier, self.start, snapshot, left, first, self._details)
 
     def published(self, snapshot: Snapshot, now: float) -> None:
         """Note that the store has ``snapshot``."""

@@ -20,6 +20,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
+from mod_progress.details import encode
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
 from mod_progress.publication import RENEWAL, Publication, Publications, write
@@ -355,8 +356,15 @@ class Publisher:
         """Publish again what is finished: the store may have lost it."""
         # With a start before all others, an update displaces no transfer.
         updates = [
-            Update(identifier, 0, snapshot, left, first=False)
-            for identifier, snapshot, left in self._table.finished()
+            Update(
+                transfer.identifier,
+                0,
+                transfer.snapshot(),
+                left,
+                first=False,
+                details=encode(transfer.details, transfer.identifier),
+            )
+            for transfer, left in self._table.finished()
         ]
         try:
             _, refused = write(self._store, updates, WRITE_TIMEOUT)

@@ -84,16 +84,12 @@ class LookupTable:
         """Whether this transfer is in the table and has not ended."""
         return self._running.get(transfer.identifier) is transfer
 
-    def finished(self) -> list[tuple[str, Snapshot, float]]:
-        """Return id, last snapshot and seconds left to read it, of each finished transfer."""
+    def finished(self) -> list[tuple[Transfer, float]]:
+        """Return each finished transfer, with the seconds left to read its end."""
         now = self._clock()
         with self._lock:
             held = list(self._finished.values())
-        return [
-            (transfer.identifier, transfer.snapshot(), transfer.expires - now)
-            for transfer in held
-            if transfer.expires > now
-        ]
+        return [(each, each.expires - now) for each in held if each.expires > now]
 
     def release(self, transfer: Transfer) -> None:
         """Drop a running transfer, whose id another process has taken over. It goes on."""

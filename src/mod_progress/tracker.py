@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
+from mod_progress.details import MOST_PATH, Details
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.futures import map_future
@@ -58,12 +60,16 @@ class Tracker:
         header: bytes | None,
         request_size: int | None,
         options: Options | None = None,
+        *,
+        path: str = "",
+        peer: str = "",
     ) -> Transfer | None:
         """Register a request that is to be tracked; return None where it is not.
 
         ``header`` is the value of the request header `identifier.FIELD`. ``request_size`` is the
         size of the body in bytes, None while nobody knows it. ``options`` replace those of the
-        tracker for this request, except for the ttl.
+        tracker for this request, except for the ttl. ``path`` is that of the request without its
+        query, and ``peer`` the client's address: for listings.
         """
         options = options or self.options
         if method not in options.methods:
@@ -81,6 +87,8 @@ class Tracker:
         if transfer is None:
             self._warn_that_it_is_full()
             return None
+        # By the constructor of NamedTuple it would take three times as long, 0.2 microseconds more.
+        transfer.details = tuple.__new__(Details, (method, path[:MOST_PATH], peer, time.time()))
         self._full = False
         self._publish(transfer)
         if options.debug:

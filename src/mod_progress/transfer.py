@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
+from mod_progress.details import NO_DETAILS
 from mod_progress.fault_log import FaultLog
 
 _faults = FaultLog()
@@ -71,6 +72,7 @@ class Transfer:
         "_acknowledged",
         "_last",
         "_settled",
+        "details",
         "end_published",
         "expires",
         "identifier",
@@ -90,6 +92,8 @@ class Transfer:
         settled: Callable[[Transfer], None] | None = None,
     ) -> None:
         self.identifier = identifier
+        #: The request, for listings.
+        self.details = NO_DETAILS
         self.state = State.RUNNING
         #: Bytes of the request body that reached us.
         self.received = 0

@@ -57,7 +57,15 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         size = parse_size(headers.get(b"content-length"))
         if size is None and not _announces_body(scope, headers):
             size = 0
-        return self._tracker.track(scope["method"], query, identifier, size)
+        client = scope.get("client")
+        return self._tracker.track(
+            scope["method"],
+            query,
+            identifier,
+            size,
+            path=scope["path"],
+            peer=client[0] if client else "",
+        )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])

@@ -64,6 +64,8 @@ class Update(NamedTuple):
     #: Whether this is the first update of the transfer. Only the first one may displace an older
     #: transfer; later updates of a displaced transfer change nothing.
     first: bool
+    #: The record of the transfer's details (`details.encode`), the same in each of its updates.
+    details: bytes = b""
 
 
 @dataclass(slots=True)

@@ -97,7 +97,7 @@ class MemoryStore:
 
     def _write(self, update: Update, now: float) -> bool:
         """Write one update; return False if a later transfer holds its id."""
-        identifier, start, snapshot, ttl, _ = update
+        identifier, start, snapshot, ttl, _, _ = update
         self._sweep(now)
         held = self._get(identifier)
         if held is not None and held.start > start and held.read(now) is not UNKNOWN:

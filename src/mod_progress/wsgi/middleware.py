@@ -56,7 +56,14 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         size = parse_size(environ.get("CONTENT_LENGTH"))
         if size is None and not _announces_body(environ):
             size = 0
-        return self._tracker.track(method, _query(environ), _field(environ, FIELD), size)
+        return self._tracker.track(
+            method,
+            _query(environ),
+            _field(environ, FIELD),
+            size,
+            path=_whole_path(environ),
+            peer=environ.get("REMOTE_ADDR", ""),
+        )
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -75,6 +82,17 @@ def _path(environ: Environ) -> str:
     """
     path: str = environ.get("PATH_INFO", "")
     return path if path[:1] in ("/", "") else environ.get("SCRIPT_NAME", "") + path
+
+
+def _whole_path(environ: Environ) -> str:
+    """Return the path as the client asked for it.
+
+    An environ has the bytes of a path as Latin-1 (PEP 3333).
+    """
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if path.isascii():
+        return path
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _query(environ: Environ) -> bytes:

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from mod_progress import details as details_record
 from mod_progress.stores.contract import CAPACITY, StoreBusy, StoreError, Update
 from mod_progress.stores.lmdb import directory
 from mod_progress.stores.lmdb import environment as environments
 from mod_progress.stores.lmdb import store as stores
-from mod_progress.stores.lmdb.store import _VALUE_SIZE, BYTES_AN_ENTRY, LocalStore
+from mod_progress.stores.lmdb.store import _DETAILS, BYTES_AN_ENTRY, LocalStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.clock import Clock
 from tests.stores.store_servers import eventually
@@ -26,8 +27,10 @@ RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
 
 
-def update(identifier: str, snapshot: Snapshot = DONE, ttl: float = 30.0) -> Update:
-    return Update(identifier, 1, snapshot, ttl, first=True)
+def update(
+    identifier: str, snapshot: Snapshot = DONE, ttl: float = 30.0, details: bytes = b""
+) -> Update:
+    return Update(identifier, 1, snapshot, ttl, first=True, details=details)
 
 
 def publish_many(store: LocalStore, number: int) -> None:
@@ -86,15 +89,16 @@ def test_a_long_transfer_is_swept_over_not_away(monkeypatch: pytest.MonkeyPatch)
         assert store.lookup("a") == RUNNING
 
 
-def test_the_capacity_of_the_longest_ids_fits_the_map() -> None:
+def test_the_capacity_of_the_longest_entries_fits_the_map() -> None:
     """At a hundredth of the size; pages get emptier the more batches come in no order."""
+    details = bytes(details_record.MOST_BYTES)
     capacity = CAPACITY // 100
     store = LocalStore("wide", capacity=capacity)
     for first in range(3 * capacity):
         name = f"{first * 7919 % capacity:0128d}"
         if first % 5 == 0:
             batch = []
-        batch.append(update(name, ttl=30 + first % 7))
+        batch.append(update(name, ttl=30 + first % 7, details=details))
         if first % 5 == 4:
             store.publish(batch)
     assert len(store.entries(capacity)) > 0.99 * capacity
@@ -202,7 +206,7 @@ def test_a_named_store_needs_no_working_directory(store: LocalStore) -> None:
 
 
 def test_values_that_are_no_entries_read_as_unknown_and_are_replaced(store: LocalStore) -> None:
-    foreign = [b"", b"short", bytes(200), b"\xff" * _VALUE_SIZE]
+    foreign = [b"", b"short", bytes(200), b"\xff" * _DETAILS]
     names = [f"foreign{number}" for number in range(len(foreign))]
     with store._open().writing(1.0) as transaction:
         for name, value in zip(names, foreign, strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mod_progress.stores.contract import Update
-from mod_progress.stores.redis.store import _PUBLISH, _VALUE_SIZE, PREFIX, RedisStore
+from mod_progress.stores.redis.store import _DETAILS_AT, _PUBLISH, PREFIX, RedisStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.stores.store_servers import RedisServer, eventually, look, look_many
 
@@ -36,8 +36,8 @@ def test_the_server_expires_the_entries(redis_server: RedisServer) -> None:
             Update("done", 1, DONE, 30.0, first=True),
         ]
     )
-    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:v1:runs")) <= 36_000
-    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:v1:done")) <= 30_000
+    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:v2:runs")) <= 36_000
+    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:v2:done")) <= 30_000
     store.close()
 
 
@@ -52,7 +52,7 @@ def store(redis_server: RedisServer) -> Iterator[RedisStore]:
 FOREIGN = {
     "empty": ["SET", ""],
     "short": ["SET", "hello"],
-    "as long as an entry": ["SET", "z" * _VALUE_SIZE],
+    "as long as an entry": ["SET", "z" * _DETAILS_AT],
     "a list": ["RPUSH", "x"],
     "a hash": ["HSET", "field", "x"],
     "a set": ["SADD", "x"],
@@ -63,7 +63,7 @@ def write_foreign(server: RedisServer) -> list[str]:
     identifiers = []
     for number, (command, *words) in enumerate(FOREIGN.values()):
         identifiers.append(f"foreign{number}")
-        server.command(command, f"mod_progress:v1:{identifiers[-1]}", *words)
+        server.command(command, f"mod_progress:v2:{identifiers[-1]}", *words)
     return identifiers
 
 
@@ -97,7 +97,7 @@ def test_a_transfer_replaces_the_value_of_another_program(
 
 def test_keys_that_are_no_ids_are_not_listed(redis_server: RedisServer, store: RedisStore) -> None:
     for key in "", " ", "\u00e9", "x" * 129:
-        redis_server.command("SET", f"mod_progress:v1:{key}", "hello")
+        redis_server.command("SET", f"mod_progress:v2:{key}", "hello")
     store.publish([Update("mine", 1, RUNNING, 30.0, first=True)])
     assert store.entries(100).result(timeout=10) == [("mine", RUNNING)]
 
@@ -121,6 +121,6 @@ def test_two_versions_of_the_layout_do_not_meet(
     redis_server: RedisServer, store: RedisStore
 ) -> None:
     store.publish([Update("a", 1, RUNNING, 30.0, first=True)])
-    assert redis_server.command("KEYS", "*") == "mod_progress:v1:a"
-    redis_server.command("RENAME", "mod_progress:v1:a", "mod_progress:a")
+    assert redis_server.command("KEYS", "*") == "mod_progress:v2:a"
+    redis_server.command("RENAME", "mod_progress:v2:a", "mod_progress:a")
     eventually(lambda: look(store, "a") == UNKNOWN)

@@ -49,6 +49,8 @@ class Track:
             exchange.identifier_field,
             request.body_size,
             exchange.options,
+            path=request.path,
+            peer=exchange.client.peer[0],
         )
         if transfer is not None:
             transfer.unacknowledged = exchange.client.unacknowledged

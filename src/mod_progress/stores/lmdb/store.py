@@ -55,24 +55,26 @@ _TOKEN = struct.Struct(">QQ")
 
 #: Follows the token: the deadline, which is when a running entry lapses or a finished one expires,
 #: and the ttl. All times are nanoseconds of ``time.monotonic_ns``, which is the same in every
-#: process of the machine. The record comes last.
+#: process of the machine. The record comes next, and the transfer's details last: a lookup does not
+#: read them.
 _TIMES = struct.Struct(">QQ")
 _RECORD = _TOKEN.size + _TIMES.size
-_VALUE_SIZE = _RECORD + SIZE
+_DETAILS = _RECORD + SIZE
 
 #: How many index entries an update sweeps: more than the one that it may add.
 SWEEP = 2
 
-#: Bytes of the map for each entry: the longest id in its two keys, pages that are half full, and
-#: as much again for the pages that readers hold while a batch is written.
-BYTES_AN_ENTRY = 2048
+#: Bytes of the map for each entry: the longest id in its two keys and the longest details, in pages
+#: that are half full (two entries in one of 4 KiB), and as much again for the pages that readers
+#: hold while a batch is written. The files only grow to what is used of it.
+BYTES_AN_ENTRY = 5120
 
 #: Bytes of the smallest map: a batch copies each page that it changes.
 LEAST_MAP = 1 << 20
 
 #: The version of the layout. It is in the directory's name, so that two versions can run side by
 #: side.
-LAYOUT = "v2"
+LAYOUT = "v3"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 
@@ -234,13 +236,13 @@ class LocalStore:
     def _write(
         self, transaction: lmdb.Transaction[bytes], update: Update, now: int, result: PublishResult
     ) -> None:
-        identifier, start, snapshot, ttl, first = update
+        identifier, start, snapshot, ttl, first, details = update
         token = _TOKEN.pack(start, self._owner)
         key = ENTRY + identifier.encode()
         running = snapshot.state is State.RUNNING
         keep = _nanoseconds(ttl)
         times = _TIMES.pack(now + (self._lease if running else keep), keep)
-        value = token + times + encode(snapshot)
+        value = token + times + encode(snapshot) + details
         stays = running or keep > 0
         # Written before the old value is checked, in one step, since most first updates find none.
         # If the old value is that of a later transfer, it is put back.
@@ -295,7 +297,7 @@ def _running(value: bytes) -> bool:
 def _expiry(value: bytes) -> int:
     """Return the time from which on the entry reads as unknown; 0 if it is not an entry."""
     state = decode_state(value, _RECORD)
-    if len(value) != _VALUE_SIZE or state is State.UNKNOWN:
+    if len(value) < _DETAILS or state is State.UNKNOWN:
         return 0
     deadline: int
     ttl: int
@@ -310,14 +312,14 @@ def _stays(value: bytes, now: int, surplus: int) -> bool:
 @lru_cache(1024)
 def _decode(value: bytes) -> tuple[int, int, Snapshot]:
     """Return deadline, ttl and snapshot. Cached: whoever polls reads the same value for a while."""
-    if len(value) != _VALUE_SIZE:
+    if len(value) < _DETAILS:
         return 0, 0, UNKNOWN
     deadline, ttl = _TIMES.unpack_from(value, _TOKEN.size)
     return deadline, ttl, decode(value, _RECORD)
 
 
 def _read(value: bytes, now: int) -> Snapshot:
-    deadline, ttl, snapshot = _decode(value)
+    deadline, ttl, snapshot = _decode(value[:_DETAILS])
     if now < deadline:
         return snapshot
     if snapshot.state is State.RUNNING and now < deadline + ttl:

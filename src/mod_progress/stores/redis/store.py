@@ -37,20 +37,20 @@ __all__ = ["RedisStore"]
 
 #: What each key begins with. It has the version of the layout, so that two versions can use one
 #: server side by side.
-PREFIX = b"mod_progress:v1:"
+PREFIX = b"mod_progress:v2:"
 
 _TOKEN = struct.Struct(">QQ")
-#: What only Python reads: the ttl in milliseconds, and the record.
+#: What only Python reads: the ttl in milliseconds, the record, and the transfer's details.
 _TTL = struct.Struct(">Q")
 _TTL_AT = 48
 _RECORD_AT = _TTL_AT + _TTL.size
-_VALUE_SIZE = _RECORD_AT + SIZE
+_DETAILS_AT = _RECORD_AT + SIZE
 
-#: Reads a key. What another program wrote there, of another type or another size, is no entry.
+#: Reads a key. What another program wrote there, of another type or too short, is no entry.
 _READ = f"""
 local function read(key)
   local value = redis.pcall('GET', key)
-  return type(value) == 'string' and #value == {_VALUE_SIZE} and value
+  return type(value) == 'string' and #value >= {_DETAILS_AT} and value
 end
 """
 
@@ -93,13 +93,14 @@ return answer
 """
 )
 
-#: Reads entries: for each key its value and how many milliseconds it has left.
+#: Reads entries: for each key its value without the details, and how many milliseconds it has left.
 _LOOKUP = Script(
     _READ
-    + """
-local found = {}
+    + f"""
+local found = {{}}
 for i, key in ipairs(KEYS) do
-  found[2 * i - 1] = read(key)
+  local value = read(key)
+  found[2 * i - 1] = value and string.sub(value, 1, {_DETAILS_AT})
   found[2 * i] = redis.call('PTTL', key)
 end
 return found
@@ -188,9 +189,9 @@ class RedisStore:
         self._client.close()
 
     def _arguments(self, update: Update, now: int) -> tuple[bytes | int, ...]:
-        _, start, snapshot, ttl, first = update
+        _, start, snapshot, ttl, first, details = update
         keep = _milliseconds(ttl)
-        value = b"%016d" % (now // 1000) + _TTL.pack(keep) + encode(snapshot)
+        value = b"%016d" % (now // 1000) + _TTL.pack(keep) + encode(snapshot) + details
         life = keep + self._lease if snapshot.state is State.RUNNING else keep
         return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
 
