@@ -73,8 +73,12 @@ IO = """
     uvloop
 """.split()
 
-#: What others may import of the stores: their contract, and the function that opens one.
-STORES_IN_PUBLIC = {"mod_progress.stores", "mod_progress.stores.contract"}
+#: What others may import of the stores: their contract, what is listed, and what opens one.
+STORES_IN_PUBLIC = {
+    "mod_progress.stores",
+    "mod_progress.stores.contract",
+    "mod_progress.stores.listing",
+}
 
 
 def name_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.show.far_store import FarStore
+from tests.stores.store_servers import listed
 
 QUERY = b"X-Progress-ID=a"
 
@@ -96,7 +97,7 @@ def test_the_table_and_the_store_have_the_shared_form_alone() -> None:
     shared = "see~" + hashlib.sha256(b"secret").hexdigest()
     assert transfer.identifier == shared
     tracker.look(shared)
-    assert dict(store.entries(10)) == {shared: transfer.snapshot()}
+    assert listed(store) == {shared: transfer.snapshot()}
     tracker.close()
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mod_progress.identifier import shorten_in_path
 
-__all__ = ["MOST_BYTES", "MOST_PATH", "NO_DETAILS", "Details", "decode", "encode"]
+__all__ = ["MOST_BYTES", "MOST_PATH", "NO_DETAILS", "Details", "decode", "decode_started", "encode"]
 
 #: Bytes of UTF-8 that are kept of each text. The longest method that is tracked has 16, the longest
 #: IPv6 address with a zone 62.
@@ -72,6 +72,11 @@ def decode(record: bytes, offset: int = 0) -> Details:
         record[middle:end].decode("utf-8", "replace"),
         started / 1e6,
     )
+
+
+def decode_started(record: bytes) -> float:
+    """Return only the start of the details whose record this is, as `decode` does."""
+    return int.from_bytes(record[:8]) / 1e6 if len(record) >= _LAYOUT.size else 0.0
 
 
 def _utf8(text: object) -> bytes:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from mod_progress.stores.contract import Store
+from mod_progress.stores.listing import MOST_LIMIT, Listing, Page, Query
 from mod_progress.transfer import Snapshot
 
 
@@ -25,6 +26,17 @@ def look_many(store: Store, identifiers: Sequence[str]) -> list[Snapshot]:
     """Look up several, waiting for a store that is far away."""
     found = store.lookup_many(identifiers)
     return found.result(timeout=10) if isinstance(found, Future) else found
+
+
+def page(store: Store, query: Query) -> Page:
+    """List, waiting for the walk over the entries."""
+    assert isinstance(store, Listing)
+    return store.page(query).result(timeout=20)
+
+
+def listed(store: Store) -> dict[str, Snapshot]:
+    """Return up to `MOST_LIMIT` entries of a store."""
+    return {each.identifier: each.snapshot for each in page(store, Query(limit=MOST_LIMIT)).entries}
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:

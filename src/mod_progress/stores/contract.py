@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from mod_progress.transfer import Snapshot, State
 
@@ -18,7 +18,6 @@ __all__ = [
     "LEASE",
     "MAX_TTL",
     "WRITE_TIMEOUT",
-    "Listing",
     "PublishResult",
     "Store",
     "StoreBusy",
@@ -112,16 +111,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close every handle. The next use opens new ones."""
-
-
-@runtime_checkable
-class Listing(Protocol):
-    """A store that can list its entries. The cost is a walk over all of them."""
-
-    def entries(
-        self, limit: int
-    ) -> list[tuple[str, Snapshot]] | Future[list[tuple[str, Snapshot]]]:
-        """Return up to ``limit`` entries, running ones first. Never raises."""
 
 
 def lapsed(snapshot: Snapshot) -> Snapshot:

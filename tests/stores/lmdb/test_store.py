@@ -15,13 +15,14 @@ import pytest
 
 from mod_progress import details as details_record
 from mod_progress.stores.contract import CAPACITY, StoreBusy, StoreError, Update
+from mod_progress.stores.listing import Query
 from mod_progress.stores.lmdb import directory
 from mod_progress.stores.lmdb import environment as environments
 from mod_progress.stores.lmdb import store as stores
 from mod_progress.stores.lmdb.store import _DETAILS, BYTES_AN_ENTRY, LocalStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 from tests.clock import Clock
-from tests.stores.store_servers import eventually
+from tests.stores.store_servers import eventually, listed, page
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
@@ -62,7 +63,7 @@ def test_beyond_the_capacity_the_oldest_finished_leave_first() -> None:
     store.publish([update("runs", RUNNING)])
     for number in range(30):
         store.publish([update(f"id{number}", ttl=30 + number)])
-    held = dict(store.entries(100))
+    held = listed(store)
     assert 9 <= len(held) <= 12
     assert held.keys() == {"runs", *(f"id{number}" for number in range(31 - len(held), 30))}
 
@@ -101,7 +102,7 @@ def test_the_capacity_of_the_longest_entries_fits_the_map() -> None:
         batch.append(update(name, ttl=30 + first % 7, details=details))
         if first % 5 == 4:
             store.publish(batch)
-    assert len(store.entries(capacity)) > 0.99 * capacity
+    assert len(listed(store)) > 0.99 * capacity
     with store._open().handle().begin():
         info = store._open().handle().info()
     assert info["last_pgno"] * 4096 < capacity * BYTES_AN_ENTRY
@@ -168,7 +169,8 @@ def test_without_a_safe_place_the_store_is_away_and_says_so_once(
     for _ in range(3):
         assert store.lookup("a") == UNKNOWN
         assert store.lookup_many(["a", "b"]) == [UNKNOWN, UNKNOWN]
-        assert store.entries(10) == []
+        with pytest.raises(StoreError, match="it belongs to another user"):
+            page(store, Query())
         with pytest.raises(StoreError, match="it belongs to another user"):
             store.publish([update("a")])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
@@ -214,7 +216,7 @@ def test_values_that_are_no_entries_read_as_unknown_and_are_replaced(store: Loca
             transaction.put(b"t" + bytes(8) + name.encode(), b"")
     assert store.lookup_many(names) == [UNKNOWN] * 4
     assert [store.lookup(name) for name in names] == [UNKNOWN] * 4
-    assert store.entries(10) == []
+    assert listed(store) == {}
     store.publish([update(name) for name in names])
     assert store.lookup_many(names) == [DONE] * 4
 
@@ -230,7 +232,8 @@ def test_a_lookup_raises_nothing_whatever_happens(
     for _ in range(3):
         assert store.lookup("a") == UNKNOWN
         assert store.lookup_many(["a", "b"]) == [UNKNOWN] * 2
-        assert store.entries(10) == []
+        with pytest.raises(StoreError, match="it cannot be listed"):
+            page(store, Query())
     assert len(caplog.records) == 3
     assert all(record.exc_info for record in caplog.records)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ import pytest
 from mod_progress.stores.contract import Update
 from mod_progress.stores.redis.store import _DETAILS_AT, _PUBLISH, PREFIX, RedisStore
 from mod_progress.transfer import UNKNOWN, Snapshot, State
-from tests.stores.store_servers import RedisServer, eventually, look, look_many
+from tests.stores.store_servers import RedisServer, eventually, listed, look, look_many
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 DONE = Snapshot(State.DONE, 100, 20, 100, 20, 200)
@@ -80,7 +79,7 @@ def test_values_of_another_program_read_as_unknown(
     for identifier in identifiers:
         assert look(store, identifier) == UNKNOWN
         assert look(store, "mine") == RUNNING
-    assert store.entries(100).result(timeout=10) == [("mine", RUNNING)]
+    assert listed(store) == {"mine": RUNNING}
     assert not caplog.records
 
 
@@ -99,22 +98,7 @@ def test_keys_that_are_no_ids_are_not_listed(redis_server: RedisServer, store: R
     for key in "", " ", "\u00e9", "x" * 129:
         redis_server.command("SET", f"mod_progress:v2:{key}", "hello")
     store.publish([Update("mine", 1, RUNNING, 30.0, first=True)])
-    assert store.entries(100).result(timeout=10) == [("mine", RUNNING)]
-
-
-def test_a_listing_is_empty_whatever_happens(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*arguments: object) -> None:
-        raise RuntimeError("nobody expected this")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_list", fail)
-        for _ in range(3):
-            assert store.entries(100).result(timeout=10) == []
-    assert len(caplog.records) == 1
-    monkeypatch.setattr(threading.Thread, "start", fail)
-    assert store.entries(100).result(timeout=10) == []
+    assert listed(store) == {"mine": RUNNING}
 
 
 def test_two_versions_of_the_layout_do_not_meet(

@@ -14,9 +14,11 @@ import re
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice, takewhile
 from pathlib import Path
 
 import lmdb
@@ -36,8 +38,10 @@ from mod_progress.stores.contract import (
     lapsed,
 )
 from mod_progress.stores.health import Health
+from mod_progress.stores.listing import Page, Query, Row
 from mod_progress.stores.lmdb.environment import DAMAGED, Environment, shared
 from mod_progress.stores.record import SIZE, decode, decode_state, encode
+from mod_progress.stores.walks import SLICE, Walks
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 __all__ = ["LocalStore"]
@@ -125,6 +129,7 @@ class LocalStore:
         self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
         self._health = Health(f"local:{self._name}" if self._name else "local")
         self._faults = FaultLog()
+        self._walks = Walks(self._walk)
         self._environment: Environment | None = None
         self.after_fork()
         renew_after_fork(self)
@@ -182,31 +187,42 @@ class LocalStore:
             return [UNKNOWN if value is None else _read(value, now) for value in values]
         return [UNKNOWN] * len(identifiers)
 
-    def entries(self, limit: int) -> list[tuple[str, Snapshot]]:
-        """Return up to ``limit`` entries, running ones first; none if the store cannot be read."""
-        try:
-            return self._list(limit)
-        except _FAULTS:  # lookups and the publisher meet the fault too, and report it
-            return []
-        except Exception as error:
-            self._faults.report("nothing is listed", error)
-            return []
+    def page(self, query: Query) -> Future[Page]:
+        """Return a future of a page of the entries."""
+        return self._walks.page(query)
 
-    def _list(self, limit: int) -> list[tuple[str, Snapshot]]:
-        running: list[tuple[str, Snapshot]] = []
-        finished: list[tuple[str, Snapshot]] = []
-        now = time.monotonic_ns()
+    def _walk(self) -> Iterator[list[Row]]:
+        """Yield all entries, in slices. Raises `StoreError`.
+
+        Each slice is a transaction of its own: a long one would keep all pages that are written
+        meanwhile.
+        """
+        key = ENTRY
+        while True:
+            try:
+                try:
+                    found = self._slice(key)
+                except lmdb.Error:  # a fork may have closed the handle at this very moment
+                    found = self._slice(key)
+            except _FAULTS as error:
+                raise StoreError(_why(error)) from error
+            if not found:
+                return
+            now = time.monotonic_ns()
+            rows = (
+                (key[len(ENTRY) :].decode(), _read(value, now), value[_DETAILS:])
+                for key, value in found
+            )
+            yield [row for row in rows if row[1] is not UNKNOWN]
+            key = found[-1][0] + b"\0"
+
+    def _slice(self, key: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the entries from a key on, up to `SLICE` of them."""
         with self._open().handle().begin() as transaction:
             cursor = transaction.cursor()
-            cursor.set_range(ENTRY)
-            for key, value in cursor:
-                if len(running) == limit or not key.startswith(ENTRY):
-                    break
-                snapshot = _read(value, now)
-                known = running if snapshot.state is State.RUNNING else finished
-                if snapshot is not UNKNOWN and len(known) < limit:
-                    known.append((key[len(ENTRY) :].decode(), snapshot))
-        return [*running, *finished][:limit]
+            if not cursor.set_range(key):
+                return []
+            return list(takewhile(_is_entry, islice(cursor, SLICE)))
 
     def close(self) -> None:
         """Close the files, unless another store of this process uses them too."""
@@ -288,6 +304,10 @@ def _nanoseconds(seconds: float) -> int:
 
 def _index(identifier: bytes, expiry: int) -> bytes:
     return INDEX + _TIME.pack(expiry) + identifier
+
+
+def _is_entry(item: tuple[bytes, bytes]) -> bool:
+    return item[0].startswith(ENTRY)
 
 
 def _running(value: bytes) -> bool:

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from mod_progress.options import OptionError
 from mod_progress.stores.contract import StoreError
 
-__all__ = ["SCAN", "Client", "Script"]
+__all__ = ["Client", "Script"]
 
 #: Seconds that the server has to accept a connection, and for each part of an answer.
 TIMEOUT = 0.4

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
 
-from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.identifier import check_identifier
 from mod_progress.stores.contract import (
@@ -28,9 +26,11 @@ from mod_progress.stores.contract import (
     lapsed,
 )
 from mod_progress.stores.health import Health
+from mod_progress.stores.listing import Page, Query, Row
 from mod_progress.stores.record import SIZE, decode, encode
-from mod_progress.stores.redis.client import SCAN, Client, Script
+from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.lookups import LookupBatcher
+from mod_progress.stores.walks import SLICE, Walks
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
 __all__ = ["RedisStore"]
@@ -93,21 +93,23 @@ return answer
 """
 )
 
-#: Reads entries: for each key its value without the details, and how many milliseconds it has left.
-_LOOKUP = Script(
+#: Reads entries: for each key its value up to some byte, and how many milliseconds it has left.
+_FETCH = (
     _READ
-    + f"""
-local found = {{}}
+    + """
+local found = {}
 for i, key in ipairs(KEYS) do
   local value = read(key)
-  found[2 * i - 1] = value and string.sub(value, 1, {_DETAILS_AT})
+  found[2 * i - 1] = value and string.sub(value, 1, %d)
   found[2 * i] = redis.call('PTTL', key)
 end
 return found
 """
 )
 
-_Entries = list[tuple[str, Snapshot]]
+#: A lookup needs no details; a listing does.
+_LOOKUP = Script(_FETCH % _DETAILS_AT)
+_ENTRIES = Script(_FETCH % -1)
 
 
 class RedisStore:
@@ -124,7 +126,7 @@ class RedisStore:
         self._client = Client(url)
         self._owner = int.from_bytes(os.urandom(8))
         self._health = Health(self._client.name)
-        self._faults = FaultLog()
+        self._walks = Walks(self._walk)
         self._lookups = LookupBatcher(self._fetch, self._health)
         renew_after_fork(self)
 
@@ -162,26 +164,9 @@ class RedisStore:
         """Return a future of what is known of each id, in their order, as `lookup` does."""
         return self._lookups.lookup_many(identifiers)
 
-    def entries(self, limit: int) -> Future[_Entries]:
-        """Return up to ``limit`` entries, running ones first; none if the server is away."""
-        listed: Future[_Entries] = Future()
-        listed.set_running_or_notify_cancel()
-
-        def walk() -> None:
-            entries: _Entries = []
-            try:
-                entries = self._list(limit)
-            except StoreError:
-                pass  # lookups and the publisher meet the fault too, and report it
-            except Exception as error:
-                self._faults.report("nothing is listed", error)
-            listed.set_result(entries)
-
-        try:
-            threading.Thread(target=walk, name="mod_progress listing", daemon=True).start()
-        except RuntimeError:  # there can be no more threads
-            listed.set_result([])
-        return listed
+    def page(self, query: Query) -> Future[Page]:
+        """Return a future of a page of the entries."""
+        return self._walks.page(query)
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -196,25 +181,33 @@ class RedisStore:
         return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
 
     def _fetch(self, identifiers: Sequence[str]) -> list[Snapshot]:
-        answers = self._client.run(_LOOKUP, [_key(identifier) for identifier in identifiers])
+        return [snapshot for snapshot, _ in self._read_all(_LOOKUP, identifiers)]
+
+    def _read_all(self, script: Script, identifiers: Sequence[str]) -> list[tuple[Snapshot, bytes]]:
+        """Return the snapshot of each id, and the value that has it."""
+        answers = self._client.run(script, [_key(identifier) for identifier in identifiers])
         return [
-            _read(value, left)
+            (_read(value, left), value or b"")
             for _, found in answers
             for value, left in zip(found[::2], found[1::2], strict=True)
         ]
 
-    def _list(self, limit: int) -> _Entries:
-        running: _Entries = []
-        finished: _Entries = []
+    def _walk(self) -> Iterator[list[Row]]:
+        """Yield all entries, in slices. Raises `StoreError`."""
+        # A walk over the keys may meet one twice, when the server resizes its table meanwhile.
+        seen: set[bytes] = set()
         keys = self._client.keys(PREFIX)
-        while len(running) < limit and (batch := list(islice(keys, SCAN))):
-            found = (check_identifier(key[len(PREFIX) :]) for key in batch)
+        while batch := list(islice(keys, SLICE)):
+            new = [key for key in dict.fromkeys(batch) if key not in seen]
+            found = (check_identifier(key[len(PREFIX) :]) for key in new)
             identifiers = [identifier for identifier in found if identifier is not None]
-            for identifier, snapshot in zip(identifiers, self._fetch(identifiers), strict=True):
-                if snapshot is not UNKNOWN:
-                    known = running if snapshot.state is State.RUNNING else finished
-                    known.append((identifier, snapshot))
-        return [*running, *finished][:limit]
+            seen.update(new)
+            rows = zip(identifiers, self._read_all(_ENTRIES, identifiers), strict=True)
+            yield [
+                (identifier, snapshot, value[_DETAILS_AT:])
+                for identifier, (snapshot, value) in rows
+                if snapshot is not UNKNOWN
+            ]
 
 
 def _key(identifier: str) -> bytes:
