@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from mod_progress.options import OptionError, Options
 from mod_progress.show.answer import Answer
+from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.question import Question
 from mod_progress.show.responder import Responder
 from mod_progress.show.script import script_paths, serve_script
 from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import Store
+from mod_progress.stores.listing import Listing
 from mod_progress.tracker import Tracker, logger
 
 #: Tells by path and request (an ASGI scope or a WSGI environ) whether to track a request.
@@ -45,6 +47,10 @@ class BaseMiddleware(Generic[App]):
       ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
       ``memory`` on a system that has no ``local``;
     - ``allow_origins``: origins whose pages may read the answers, or ``*`` for any;
+    - ``dump``: a callable that says who may list all transfers, by the format ``dump``. It is
+      called with the ASGI scope or the WSGI environ and returns True, or ``"ids"`` for somebody who
+      may see whole ids too; anything else refuses, and so does an exception, which is logged. With
+      ASGI it may be async. None: there is no such format;
     - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
       are beside it. None: the middleware does not serve it.
 
@@ -64,6 +70,7 @@ class BaseMiddleware(Generic[App]):
         store: str | Store | None = None,
         allow_origins: str | Iterable[str] = (),
         script: str | None = None,
+        dump: Callable[[Any], object] | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
@@ -72,8 +79,12 @@ class BaseMiddleware(Generic[App]):
         #: The ends of the paths that the middleware answers itself.
         self._ends = (self._show, *scripts)
         self._selector = _check_track(track)
+        self._permit = _check_dump(dump)
         self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
-        self._tracker = Tracker(self._options, _open(store))
+        opened = _open(store)
+        if dump is not None and not isinstance(opened, Listing):
+            raise OptionError("store", store, "one that lists its transfers, which dump needs")
+        self._tracker = Tracker(self._options, opened)
         self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
         self._check_server()
 
@@ -95,6 +106,27 @@ class BaseMiddleware(Generic[App]):
         if path == self._show:
             return self._responder.answer(question)
         return serve_script(path, question.field)
+
+    def _asks_for_dump(self, question: Question, path: str) -> bool:
+        """Whether a request that `_asks` is one for all transfers, where these are shown at all."""
+        return (
+            self._permit is not None
+            and path == self._show
+            and question.method != "OPTIONS"
+            and self._responder.asks_for_dump(question)
+        )
+
+    def _dump(self, question: Question, permitted: object) -> Answer | Future[Answer]:
+        """Answer with all transfers, as far as the callable given as ``dump`` permits it."""
+        if permitted is True:
+            permission = Permission.CUT_IDS
+        elif permitted == "ids":
+            permission = Permission.WHOLE_IDS
+        else:
+            permission = Permission.NOTHING
+            if permitted not in (False, None):
+                logger.warning("no dump: the callable returned a %s", type(permitted).__name__)
+        return answer_dump(question, self._tracker, permission)
 
     def _considers(self, method: str) -> bool:
         """Whether a request may be tracked. With ``debug`` any may, to say why it is not."""
@@ -135,6 +167,12 @@ def _check_track(value: object) -> Selector | None:
     for prefix in prefixes:
         _check_path("track", prefix)
     return lambda path, request: path.startswith(prefixes)
+
+
+def _check_dump(value: object) -> Callable[[Any], object] | None:
+    if value is not None and not callable(value):
+        raise OptionError("dump", value, "a callable that says who may list all transfers")
+    return value
 
 
 def _open(store: object) -> Store:

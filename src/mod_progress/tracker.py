@@ -23,7 +23,8 @@ from mod_progress.identifier import (
 )
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
-from mod_progress.stores.contract import Store
+from mod_progress.stores.contract import Store, StoreError
+from mod_progress.stores.listing import Listing, Page, Query
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
@@ -166,6 +167,21 @@ class Tracker:
             else self._publisher.shown_many(own)
         )
         return [UNKNOWN if each is None else next(shown) for each in transfers]
+
+    def page(self, query: Query) -> Future[Page]:
+        """Return a future of a page of the transfers of all processes that use the store.
+
+        It fails with `StoreError` where the store cannot be listed.
+        """
+        failed: Future[Page] = Future()
+        try:
+            if isinstance(self.store, Listing):
+                return self.store.page(query)
+            failed.set_exception(StoreError("the store lists nothing"))
+        except Exception as error:
+            self._faults.report("nothing is listed", error)
+            failed.set_exception(StoreError("the store cannot be listed"))
+        return failed
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mod_progress.gateway.actions.answers import Deny, Respond
+from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
@@ -14,6 +15,7 @@ from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.gateway.server.site import Site
+from mod_progress.show.dump import Permission
 from mod_progress.show.formats import FORMATS
 from tests.config.config_client import Client
 
@@ -39,6 +41,8 @@ def action_of(site: Site) -> Action:
         ('progress.show "json";', Show(FORMATS["json"])),
         ('progress.show ["jsonp"];', Show(FORMATS["jsonp"])),
         ('progress.show "legacy";', Show(FORMATS["legacy"])),
+        ('progress.show "dump";', Dump(Permission.CUT_IDS)),
+        ('progress.show "dump-ids";', Dump(Permission.WHOLE_IDS)),
         ('progress.methods "GET";', SetOptions(methods=frozenset({"GET"}))),
         ('progress.methods ("GET", "PUT");', SetOptions(methods=frozenset({"GET", "PUT"}))),
         ('progress.methods "GET", "PUT";', SetOptions(methods=frozenset({"GET", "PUT"}))),

@@ -12,6 +12,7 @@ from mod_progress.middleware import BaseMiddleware
 from mod_progress.show.question import Question
 from mod_progress.show.ticker import Ticker
 from mod_progress.shutdown import shutdown
+from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
 
 __all__ = ["ProgressMiddleware"]
@@ -70,8 +71,21 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
-        answer = self._answer_to(question, _path(scope))
+        path = _path(scope)
+        if self._asks_for_dump(question, path):
+            answer = self._dump(question, await self._ask_permission(scope))
+        else:
+            answer = self._answer_to(question, path)
         await respond(answer, question.method, receive, send)
+
+    async def _ask_permission(self, scope: Scope) -> object:
+        """Return what the callable given as ``dump`` says. An exception of its is logged."""
+        try:
+            permitted = None if self._permit is None else self._permit(scope)
+            return await permitted if isinstance(permitted, Awaitable) else permitted
+        except Exception:
+            logger.exception("no dump: the callable failed")
+            return False
 
 
 def _path(scope: Scope) -> str:

@@ -28,6 +28,7 @@ from mod_progress.gateway.actions.basic_auth import (
     PasswordFileError,
     parse_passwords,
 )
+from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.script import Script
 from mod_progress.gateway.actions.templates import Pattern
@@ -39,6 +40,7 @@ from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.options import check_methods
+from mod_progress.show.dump import DUMP, Permission
 from mod_progress.show.formats import FORMATS, JSON
 
 ACTIONS = Table[Callable[[Draft, Argument], Action]]()
@@ -46,6 +48,9 @@ OPTIONS = Table[Callable[[Argument], Action]]()
 
 #: The statuses of final responses (RFC 9110, section 15).
 _STATUSES = range(200, 600)
+
+#: The formats of all transfers.
+_DUMPS = {DUMP: Permission.CUT_IDS, f"{DUMP}-ids": Permission.WHOLE_IDS}
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
 
@@ -85,8 +90,10 @@ _without_argument("access.deny", Deny(), "mod_access")
 
 @ACTIONS.add("progress.show", "mod_progress")
 def _show(draft: Draft, argument: Argument) -> Action:
-    form = JSON if argument.value is None else FORMATS[argument.choice(FORMATS)]
-    return Show(form)
+    if argument.value is None:
+        return Show(JSON)
+    name = argument.choice([*FORMATS, *_DUMPS])
+    return Dump(_DUMPS[name]) if name in _DUMPS else Show(FORMATS[name])
 
 
 @ACTIONS.add("access.same_origin", "mod_access")

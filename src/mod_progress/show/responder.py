@@ -10,6 +10,7 @@ from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE, Answer, refuse
 from mod_progress.show.answering import answer_inquiry
+from mod_progress.show.dump import DUMP
 from mod_progress.show.formats import Fields, Format, find_format
 from mod_progress.show.origins import Origins
 from mod_progress.show.question import Question, choose_format, inquire
@@ -45,6 +46,10 @@ class Responder:
     def takes(self, method: str) -> bool:
         """Whether a request of that method is a question, or the preflight of one."""
         return method in ("GET", "HEAD") or (method == "OPTIONS" and bool(self._origins))
+
+    def asks_for_dump(self, question: Question) -> bool:
+        """Whether a question is one for all transfers, which `dump.answer_dump` answers."""
+        return find_parameter(question.query, FORMAT_PARAMETER) == DUMP.encode()
 
     def answer(self, question: Question) -> Answer | Future[Answer]:
         """Answer a question, at once or as a future."""

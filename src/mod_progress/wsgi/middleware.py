@@ -68,10 +68,22 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         question = Question(method, _query(environ), partial(_field, environ))
-        answer = self._answer_to(question, _path(environ))
+        path = _path(environ)
+        if self._asks_for_dump(question, path):
+            answer = self._dump(question, self._ask_permission(environ))
+        else:
+            answer = self._answer_to(question, path)
         if isinstance(answer, Future):
             answer = answer.result()
         return _respond(answer, method, start_response)
+
+    def _ask_permission(self, environ: Environ) -> object:
+        """Return what the callable given as ``dump`` says. An exception of its is logged."""
+        try:
+            return None if self._permit is None else self._permit(environ)
+        except Exception:
+            logger.exception("no dump: the callable failed")
+            return False
 
 
 def _path(environ: Environ) -> str:

@@ -40,6 +40,27 @@ def send_answer(
         exchange.respond(status, body, field_lines(fields))
 
 
+def send_answer_when_ready(
+    exchange: Exchange, answer: Answer | Future[Answer]
+) -> Awaitable[None] | None:
+    """Respond with an answer, at once; what is returned else waits for the answer."""
+    if isinstance(answer, Future):
+        return _send_later(exchange, answer)
+    send_answer(exchange, answer)
+    return None
+
+
+async def _send_later(exchange: Exchange, answer: Future[Answer]) -> None:
+    ended = asyncio.Event()
+    send_answer(exchange, await asyncio.wrap_future(answer), ended.set)
+    try:
+        if not exchange.finished:
+            await ended.wait()
+    finally:
+        if exchange.quick is not None:
+            exchange.quick.abandon()
+
+
 class Poll:
     """Answers one inquiry."""
 
@@ -51,17 +72,4 @@ class Poll:
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer, at once unless the answer has to be waited for."""
         answer = answer_inquiry(self.inquiry, exchange.tracker, exchange.client.state.ticker)
-        if isinstance(answer, Future):
-            return self._handle_later(exchange, answer)
-        send_answer(exchange, answer)
-        return None
-
-    async def _handle_later(self, exchange: Exchange, answer: Future[Answer]) -> None:
-        ended = asyncio.Event()
-        send_answer(exchange, await asyncio.wrap_future(answer), ended.set)
-        try:
-            if not exchange.finished:
-                await ended.wait()
-        finally:
-            if exchange.quick is not None:
-                exchange.quick.abandon()
+        return send_answer_when_ready(exchange, answer)
