@@ -26,8 +26,9 @@ def test_it_tells_its_version() -> None:
 def test_help_lists_all_commands(words: list[str], code: int) -> None:
     done = run(*words)
     assert (done.returncode, done.stderr) == (code, "")
+    width = max(map(len, NAMES))
     for command in COMMANDS:
-        assert f"{command.name:6}  {command.summary}" in done.stdout
+        assert f"{command.name:{width}}  {command.summary}" in done.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)

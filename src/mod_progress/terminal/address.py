@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -63,13 +63,14 @@ def parse_targets(words: Iterable[str], at: str | None) -> dict[httpx.URL, list[
         elif at is None:
             raise AddressError(f"{word}: --at URL is needed, the address that shows it")
         else:
-            show, identifiers = _parse_show(at), [word]
+            show, identifiers = parse_show(at), [word]
         known = targets.setdefault(show, [])
         known += (each for each in map(check, identifiers) if each not in known)
     return targets
 
 
-def _parse_show(text: str) -> httpx.URL:
+def parse_show(text: str) -> httpx.URL:
+    """Return the address of a show, without ids. Raises `AddressError`."""
     show, _ = split_identifiers(parse_url(text))
     return show.copy_with(path=DEFAULT_SHOW) if show.path == "/" else show
 
@@ -80,7 +81,7 @@ def resolve_show(text: str, upload: httpx.URL) -> httpx.URL:
     Raises `AddressError`.
     """
     if text.startswith(_WEB):
-        return _parse_show(text)
+        return parse_show(text)
     if not text.startswith("/"):
         raise AddressError(f"{text}: an address of a show, or a path that starts with /, is needed")
     return upload.copy_with(query=None).join(text)
@@ -104,6 +105,18 @@ def ask_for(show: httpx.URL, identifiers: Sequence[str], form: str) -> httpx.URL
     parameters = _PARAMETERS.findall(show.query)
     kept = [each for each in parameters if find_parameter(each, _FORMAT) is None]
     return _with_query(show, [*kept, *asked, f"{_FORMAT}={form}".encode()])
+
+
+def ask_for_list(show: httpx.URL, parameters: Mapping[str, str]) -> httpx.URL:
+    """Return the address that asks for all transfers, with these parameters."""
+    asked = {_FORMAT: "dump", **parameters}
+    kept = [
+        each
+        for each in _PARAMETERS.findall(show.query)
+        if not any(find_parameter(each, name) is not None for name in asked)
+    ]
+    added = [f"{name}={quote(value, safe='')}".encode() for name, value in asked.items()]
+    return _with_query(show, [*kept, *added])
 
 
 def _with_query(url: httpx.URL, parameters: Sequence[bytes]) -> httpx.URL:
