@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from mod_progress import publisher as publishers
 from mod_progress.options import Options
 from mod_progress.stores.contract import WRITE_TIMEOUT, PublishResult, Update
+from mod_progress.stores.listing import Query
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
-from tests.stores.store_servers import eventually
+from tests.stores.store_servers import eventually, page
 
 Open = Callable[..., Tracker]
 
@@ -217,6 +219,29 @@ def test_what_the_store_lost_is_published_again(open_tracker: Open) -> None:
     store._open().start_over()
     assert store.lookup("a") == UNKNOWN
     eventually(sees(other, state=State.RUNNING, received=5))
+
+
+def test_the_details_are_published_and_published_again(open_tracker: Open) -> None:
+    tracker, before = open_tracker(), time.time()
+
+    def track_at(path: str) -> Transfer:
+        query = b"X-Progress-ID=" + path.encode()
+        found = tracker.track("POST", query, None, 10, path=f"/{path}?", peer="192.0.2.7")
+        assert found is not None
+        return found
+
+    def are_listed() -> bool:
+        entries = page(LocalStore("publisher"), Query()).entries
+        found = {each.details[:3] for each in entries}
+        return found == {("POST", "/runs?", "192.0.2.7"), ("POST", "/over?", "192.0.2.7")}
+
+    track_at("runs")
+    track_at("over").delivered()
+    eventually(are_listed)
+    LocalStore("publisher")._open().start_over()
+    eventually(are_listed)
+    starts = [each.details.started for each in page(LocalStore("publisher"), Query()).entries]
+    assert all(before - 1 <= start <= time.time() for start in starts)
 
 
 def test_without_a_store_nothing_runs() -> None:

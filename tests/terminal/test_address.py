@@ -9,6 +9,7 @@ from mod_progress.identifier import PARAMETER, find_parameter
 from mod_progress.terminal.address import (
     AddressError,
     ask_for,
+    ask_for_list,
     below,
     displayed,
     parse_targets,
@@ -79,6 +80,12 @@ def test_a_server_finds_the_id_that_it_is_asked_for(identifier: str) -> None:
     assert find_parameter(url.query, "format") == b"json"
     assert url.query.startswith(b"key=%20+&")
     assert split_identifiers(url)[1] == [identifier]
+
+
+def test_a_list_is_asked_for_with_its_parameters_and_those_of_the_address() -> None:
+    show = httpx.URL("http://h/p?key=%20+&FORMAT=json&limit=7&after=x")
+    url = ask_for_list(show, {"path": "/a b", "limit": "2", "after": ""})
+    assert str(url) == "http://h/p?key=%20+&format=dump&path=%2Fa%20b&limit=2"
 
 
 def test_several_are_asked_for_at_once() -> None:

@@ -16,7 +16,7 @@ from tests.gateway.serving import Serving
 from tests.terminal.running import command, serving, uploading
 
 SITE = """
-setup { module_load "mod_progress"; listen "127.0.0.1:0"; }
+setup { module_load "mod_progress"; listen "127.0.0.1:0"; limits.body_idle_time 3600; }
 if req.path == "/all" { progress.show "dump"; }
 else if req.path == "/progress" { progress.show; }
 else { progress.track; upload.store "uploads"; }

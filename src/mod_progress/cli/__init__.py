@@ -37,6 +37,7 @@ COMMANDS = (
     Command("check", "Say whether a configuration is right, or all that is wrong.", "gateway"),
     Command("watch", "Show bars of transfers until they are over.", "terminal"),
     Command("send", "Upload files, and show what was sent and what the server has.", "terminal"),
+    Command("top", "Show all transfers of a server, live.", "terminal"),
     Command("wait-idle", "Wait until a server has no running transfer.", "terminal"),
     Command("doctor", "Upload to a running app, watch it, and say what is wrong."),
 )

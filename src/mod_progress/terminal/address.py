@@ -108,14 +108,17 @@ def ask_for(show: httpx.URL, identifiers: Sequence[str], form: str) -> httpx.URL
 
 
 def ask_for_list(show: httpx.URL, parameters: Mapping[str, str]) -> httpx.URL:
-    """Return the address that asks for all transfers, with these parameters."""
+    """Return the address that asks for all transfers, with these parameters.
+
+    One that is empty is left out.
+    """
     asked = {_FORMAT: "dump", **parameters}
     kept = [
         each
         for each in _PARAMETERS.findall(show.query)
         if not any(find_parameter(each, name) is not None for name in asked)
     ]
-    added = [f"{name}={quote(value, safe='')}".encode() for name, value in asked.items()]
+    added = [f"{name}={quote(value, safe='')}".encode() for name, value in asked.items() if value]
     return _with_query(show, [*kept, *added])
 
 

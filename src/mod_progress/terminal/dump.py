@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import httpx
 
 from mod_progress.framing import parse_number
+from mod_progress.identifier import find_parameter
 from mod_progress.terminal.address import ask_for_list, displayed
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.terminal.show import SECONDS
@@ -43,6 +46,10 @@ class Listed(NamedTuple):
     total: int
     #: How many there are of each state, whatever state was asked for.
     states: dict[str, int]
+    #: Where the next page begins; empty after the last one.
+    after: str
+    #: The server's time: seconds since 1970.
+    now: float
 
 
 class Dump:
@@ -90,12 +97,30 @@ def _parse(response: httpx.Response, body: bytes) -> Listed:
         raise ValueError
     if not all(isinstance(each, dict) for each in transfers):
         raise ValueError
-    return Listed(transfers, total, _parse_states(response.headers.get("X-Progress-States", "")))
+    states = _parse_states(response.headers.get("X-Progress-States", ""))
+    return Listed(transfers, total, states, _parse_next(response), _parse_date(response))
 
 
 def _parse_states(text: str) -> dict[str, int]:
     pairs = (member.strip().partition("=") for member in text.split(","))
     return {name: parse_number(count, _MOST_COUNT) or 0 for name, _, count in pairs if name}
+
+
+def _parse_next(response: httpx.Response) -> str:
+    """Return the parameter ``after`` of the address of the next page, or an empty string."""
+    try:
+        query = httpx.URL(response.links["next"]["url"]).query
+    except (KeyError, httpx.InvalidURL):
+        return ""
+    return (find_parameter(query, "after") or b"").decode(errors="replace")
+
+
+def _parse_date(response: httpx.Response) -> float:
+    """Return the time of the answer by its Date (RFC 9110, section 6.6.1), else our own."""
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    except ValueError:
+        return time.time()
 
 
 def _reason(body: bytes) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -29,7 +29,17 @@ def open_display() -> Display:
     return Lines()
 
 
-def run_display(work: Coroutine[Any, Any, int], display: Display) -> int:
+class Refreshed(Protocol):
+    """What is drawn again and again while a command works: a `Display`, say."""
+
+    def refresh(self) -> None:
+        """Draw what has changed. It is called several times a second."""
+
+    def close(self) -> None:
+        """Leave the output as other programs expect it."""
+
+
+def run_display(work: Coroutine[Any, Any, int], display: Refreshed) -> int:
     """Run the work while the display is refreshed; return the exit code.
 
     Raises KeyboardInterrupt at Ctrl-C, when all is cleaned up.
@@ -46,7 +56,7 @@ def run_display(work: Coroutine[Any, Any, int], display: Display) -> int:
         return _BY_SIGNAL + signal.SIGPIPE
 
 
-async def _work(work: Coroutine[Any, Any, int], display: Display) -> int:
+async def _work(work: Coroutine[Any, Any, int], display: Refreshed) -> int:
     task = asyncio.create_task(work)
     terminated = False
 
