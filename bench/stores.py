@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,7 +25,9 @@ from typing import NamedTuple
 from measurements import SHOW, requests, slow_uploads, wait_until_shown
 
 from gateway import surroundings
+from mod_progress.details import Details, encode
 from mod_progress.stores.contract import Store, StoreError, Update
+from mod_progress.stores.listing import Listing, Query, Sort
 from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
@@ -36,16 +39,20 @@ BATCH = 1000
 SECONDS = 0.7
 ROUNDS = 3
 
+#: What is measured; one of them by ``--only``.
+PARTS = ["rates", "publishing", "delay", "listing", "elsewhere"]
+
 Open = Callable[[], Store]
 Opens = Callable[[int], Open]
 Work = Callable[[Store, int], int]
 
 
 def updates(numbers: list[int]) -> list[Update]:
-    now = time.monotonic_ns()
+    now, snapshot = time.monotonic_ns(), Snapshot(State.RUNNING, 0, 0, 10**9)
+    details = encode(Details("POST", "/upload/of/somebody", "192.0.2.7", time.time()), "an id")
     return [
-        Update(f"{number:016x}", now, Snapshot(State.RUNNING, number, 0, 10**9), 3600.0, True)
-        for number in numbers
+        Update(f"{each:016x}", now, snapshot._replace(received=each), 3600.0, True, details)
+        for each in numbers
     ]
 
 
@@ -184,6 +191,31 @@ def report_delay(opens: Open, shows: int) -> None:
     mine.close()
 
 
+def report_listing(store: Store, entries: int) -> None:
+    """Tell how long pages take, and how late another thread of the process is meanwhile."""
+    assert isinstance(store, Listing)
+    fill(store, entries)
+    taken, late, ended = [], [], threading.Event()
+
+    def tick() -> None:
+        while not ended.is_set():
+            before = time.perf_counter()
+            time.sleep(0.001)
+            late.append(time.perf_counter() - before - 0.001)
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    for sort in Sort:  # each page differs, as the same one would be kept for a second
+        began = time.perf_counter()
+        store.page(Query(sort=sort)).result()
+        taken.append(time.perf_counter() - began)
+    ended.set()
+    ticking.join()
+    late.sort()
+    print(f"a page of {entries:,} entries takes {median(taken):.2f} s; meanwhile another thread is")
+    print(f"late by {late[len(late) * 99 // 100]:.4f} s in 99 of 100 cases, {late[-1]:.4f} at most")
+
+
 def report_elsewhere(rounds: int) -> None:
     """Tell how many shows a gateway answers of its own transfer, and of another process's.
 
@@ -218,7 +250,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--stores", nargs="+", choices=["memory", "local", "redis"])
     parser.add_argument("--redis", help="the URL of a server that may be written to")
-    parser.add_argument("--only", choices=["rates", "publishing", "delay", "elsewhere"])
+    parser.add_argument("--only", choices=PARTS)
     given = parser.parse_args()
     opens: dict[str, Opens] = {"memory": memory, "local": local}
     if given.redis:
@@ -235,6 +267,9 @@ def main() -> None:
             if given.only in (None, "delay"):
                 print(f"{name}:")
                 report_delay(opens_of(1_000), 500)
+            if given.only in (None, "listing"):
+                print(f"{name}:")
+                report_listing(opens_of(100_000)(), 100_000)
     if given.only in (None, "elsewhere"):
         report_elsewhere(5)
 

@@ -14,6 +14,8 @@ from mod_progress.identifier import (
     find_parameter,
     identify,
     lets_only_look,
+    obscure,
+    obscure_in_path,
     shared_form,
     shorten,
     shorten_in_url,
@@ -194,3 +196,36 @@ def test_a_log_shows_the_beginning_of_an_id(identifier: str, shown: str) -> None
 )
 def test_a_log_shows_a_url_without_whole_ids(url: bytes, shown: bytes) -> None:
     assert shorten_in_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shown"),
+    [
+        ("0123456789abcdef", "01234567..."),
+        ("0123456789", "01234..."),
+        ("mine", "mi..."),
+        ("a", "..."),
+        ("own~0123456789abcdef", "own~01234567..."),
+        (f"see~{HASH}", f"see~{HASH[:8]}..."),
+        ("own~secret", "own~sec..."),
+    ],
+)
+def test_an_obscured_id_shows_half_of_it_at_most(identifier: str, shown: str) -> None:
+    assert obscure(identifier) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "identifier", "shown"),
+    [
+        ("/upload", "0123456789abcdef", "/upload"),
+        ("/of-0123456789abcdef.bin", "0123456789abcdef", "/of-01234567....bin"),
+        ("/upload/mine", "mine", "/upload/mi..."),
+        ("/mine/mines", "mine", "/mi.../mines"),
+        ("/a.c/abc", "a.c", "/a.../abc"),
+        ("/own~secret/see~secret", "other", "/own~sec.../see~sec..."),
+        ("/x&X-Progress-ID=secret&y", "other", "/x&X-Progress-ID=sec...&y"),
+        ("/upload", "", "/upload"),
+    ],
+)
+def test_no_id_is_whole_in_an_obscured_path(path: str, identifier: str, shown: str) -> None:
+    assert obscure_in_path(path.encode(), identifier) == shown.encode()

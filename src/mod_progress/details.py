@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from mod_progress.identifier import shorten_in_path
+from mod_progress.identifier import obscure_in_path
 
 __all__ = ["MOST_BYTES", "MOST_PATH", "NO_DETAILS", "Details", "decode", "decode_started", "encode"]
 
@@ -53,7 +53,7 @@ def encode(details: Details, identifier: str) -> bytes:
     except (TypeError, ValueError, OverflowError):
         began = 0
     head = _LAYOUT.pack(began, len(called), len(address))
-    shown = shorten_in_path(_utf8(path), identifier)
+    shown = obscure_in_path(_utf8(path), identifier)
     return head + called + address + _bound(shown, MOST_PATH)
 
 

@@ -136,6 +136,12 @@ def shorten(identifier: str) -> str:
     return identifier if len(identifier) <= shown else f"{identifier[:shown]}..."
 
 
+def obscure(identifier: str) -> str:
+    """Return an id as somebody may see it who must not use it: at most half of it, and ``...``."""
+    form = len(OWNER_PREFIX) if identifier.startswith((OWNER_PREFIX, SHARED_PREFIX)) else 0
+    return f"{identifier[: form + min(_SHOWN, (len(identifier) - form) // 2)]}..."
+
+
 def shorten_in_url(url: bytes) -> bytes:
     """Return a URL, or a part of one, as a log may show it: with each id in it cut short."""
     return _IN_URL.sub(
@@ -143,14 +149,20 @@ def shorten_in_url(url: bytes) -> bytes:
     )
 
 
-def shorten_in_path(path: bytes, identifier: str) -> bytes:
-    """Return the path of a transfer's request as strangers may see it.
+def obscure_in_path(path: bytes, identifier: str) -> bytes:
+    """Return the path of a transfer's request as somebody may see it who must not use its id.
 
-    Cut short are: ``identifier``, which is the transfer's own id, each id that `shorten_in_url`
-    finds, and each id of the owner's and of the shared form.
+    `obscure` is applied to ``identifier``, which is the transfer's own id, to each id that
+    `shorten_in_url` finds, and to each id of the owner's and of the shared form. A short id is only
+    looked for as a whole segment, as it may be a part of any word.
     """
-    own = identifier.encode("latin-1", "replace")
-    path = shorten_in_url(path).replace(own, shorten(identifier).encode("latin-1", "replace"))
-    return _FORM_IN_PATH.sub(
-        lambda found: shorten(found[0].decode("latin-1")).encode("latin-1"), path
-    )
+    own = re.escape(identifier.encode("latin-1", "replace"))
+    if len(identifier) <= _SHOWN:
+        own = rb"(?<![^/])" + own + rb"(?![^/])"
+    path = _IN_URL.sub(lambda found: found[1] + _obscured(found[2]), path)
+    path = _FORM_IN_PATH.sub(lambda found: _obscured(found[0]), path)
+    return re.sub(own, lambda found: _obscured(found[0]), path) if identifier else path
+
+
+def _obscured(identifier: bytes) -> bytes:
+    return obscure(identifier.decode("latin-1")).encode("latin-1")

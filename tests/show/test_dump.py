@@ -151,6 +151,11 @@ def test_the_direction_is_that_of_the_request_body(snapshot: Snapshot, direction
 OWNER = "see~" + "0123456789abcdef" * 4
 
 
+def test_a_short_id_is_not_whole_either() -> None:
+    (row,) = rows(dump([update("mine", RUNNING, 1, "/upload/mine")]))
+    assert (row["id"], row["path"]) == ("mi...", "/upload/mi...")
+
+
 @pytest.mark.parametrize("identifier", ["0123456789abcdef", OWNER])
 @pytest.mark.parametrize("query", [b"", b"limit=1", b"sort=size&limit=1"])
 def test_no_whole_id_is_anywhere_for_who_may_not_see_it(identifier: str, query: bytes) -> None:
@@ -174,7 +179,7 @@ def test_pages_by_the_links_of_the_answers() -> None:
     store.publish([update(f"id{number}", RUNNING, ago=number) for number in range(5)])
     query, found = b"token=a%26b&format=dump&limit=2&x=<y>\xff", []
     for _ in range(3):
-        answer = answered(store, query)
+        answer = answered(store, query, Permission.WHOLE_IDS)
         fields = dict(answer.fields)
         assert (fields["X-Progress-Total"], fields["Content-Type"]) == ("5", "application/json")
         assert fields["X-Progress-States"] == "running=5, done=0, error=0"

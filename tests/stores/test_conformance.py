@@ -253,7 +253,7 @@ def entry(identifier: str, snapshot: Snapshot = RUNNING, ago: float = 0.0, **tex
 
 #: Five entries, by their age.
 ENTRIES = [
-    entry("aged", ago=500_000, path="/upload/aged", peer="192.0.2.2"),
+    entry("aged", ago=500_000, path="/upload/a", peer="192.0.2.2"),
     entry(
         "large", RUNNING._replace(request_size=10**9, received=10**8), ago=40_000, path="/upload/b"
     ),
@@ -302,7 +302,7 @@ def test_the_listing_has_details_and_a_rate_while_a_transfer_runs(open_store: Op
     open_store().publish(ENTRIES)
     running, _, done, *_ = reversed(page(open_store(), Query()).entries)
     details = running.details
-    assert details[:3] == ("POST", "/upload/aged", "192.0.2.2")
+    assert details[:3] == ("POST", "/upload/a", "192.0.2.2")
     assert details.started == pytest.approx(NOW - 500_000)
     assert running.rate == pytest.approx(57 / 500_000, rel=0.9)
     assert (done.snapshot, done.rate) == (DONE, None)

@@ -34,7 +34,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     started = Serving(tmp_path_factory.mktemp("gateway"), SITE)
     with ExitStack() as uploads:
         for name in NAMES:
-            upload = uploads.enter_context(uploading(started.port, name, f"/{name}/"))
+            upload = uploads.enter_context(uploading(started.port, f"id-of-{name}", f"/{name}/"))
             upload.send(250_000)
         yield f"http://127.0.0.1:{started.port}/all"
     started.stop()
@@ -93,9 +93,9 @@ def test_a_line_of_json_for_each_transfer_of_all_pages(
 
     def printed() -> list[str]:
         assert main(["top", url, "--json"]) == 0
-        return sorted(json.loads(line)["id"] for line in capsys.readouterr().out.splitlines())
+        return sorted(json.loads(line)["path"] for line in capsys.readouterr().out.splitlines())
 
-    eventually(lambda: printed() == sorted(NAMES))
+    eventually(lambda: printed() == sorted(f"/{name}/" for name in NAMES))
 
 
 def test_who_reads_the_lines_may_leave(url: str) -> None:

@@ -58,14 +58,13 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         size = parse_size(headers.get(b"content-length"))
         if size is None and not _announces_body(scope, headers):
             size = 0
-        client = scope.get("client")
         return self._tracker.track(
             scope["method"],
             query,
             identifier,
             size,
             path=scope["path"],
-            peer=client[0] if client else "",
+            peer=_peer(scope),
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +98,15 @@ def _path(scope: Scope) -> str:
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
         return path[len(root) :] or "/"
     return path
+
+
+def _peer(scope: Scope) -> str:
+    """Return the client's address; an empty string where the server does not tell it."""
+    try:
+        peer: str = scope["client"][0]
+    except (KeyError, TypeError, IndexError):
+        return ""
+    return peer
 
 
 def _announces_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from mod_progress.framing import parse_number
 from mod_progress.futures import map_future
-from mod_progress.identifier import find_parameter, shorten
+from mod_progress.identifier import find_parameter, obscure
 from mod_progress.options import OptionError
 from mod_progress.show.answer import Answer, refuse
 from mod_progress.show.formats import JSON, Fields
@@ -149,7 +149,7 @@ def _describe(entry: Entry, whole: bool) -> dict[str, object]:
     identifier, snapshot, details, rate = entry
     has_body = bool(snapshot.received) or snapshot.request_size != 0
     return {
-        "id": identifier if whole else shorten(identifier),
+        "id": identifier if whole else obscure(identifier),
         "method": details.method,
         "path": details.path,
         "peer": details.peer,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -361,3 +362,23 @@ def test_the_slot_of_a_reader_that_died_is_freed(
         process.kill()
     store.publish([update("b")])
     assert str(process.pid) not in store._open().handle().readers()
+
+
+def test_no_other_thread_forks_or_writes_during_a_slice_of_a_walk(store: LocalStore) -> None:
+    """A fork closes the files, which a transaction of another thread does not survive."""
+    store.publish([update("a")])
+    environment = store._open()
+    locked: list[bool] = []
+
+    def lock() -> None:
+        locked.append(environment._lock.acquire(blocking=False))
+        if locked[-1]:
+            environment._lock.release()
+
+    for _ in range(2):
+        with environment.walking():
+            thread = threading.Thread(target=lock)
+            thread.start()
+            thread.join()
+        lock()
+    assert locked == [False, True] * 2

@@ -91,6 +91,15 @@ class Environment:
             finally:
                 fcntl.flock(self._writer_lock, fcntl.LOCK_UN)
 
+    @contextmanager
+    def walking(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """Return a transaction that reads much. No fork of this process interrupts it.
+
+        A fork closes the files, also under a transaction of another thread. Raises as `handle`.
+        """
+        with self._lock, self.handle().begin() as transaction:
+            yield transaction
+
     def _lock_out_writers(self, deadline: float) -> None:
         while True:
             try:

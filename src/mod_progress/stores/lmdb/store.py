@@ -200,10 +200,7 @@ class LocalStore:
         key = ENTRY
         while True:
             try:
-                try:
-                    found = self._slice(key)
-                except lmdb.Error:  # a fork may have closed the handle at this very moment
-                    found = self._slice(key)
+                found = self._slice(key)
             except _FAULTS as error:
                 raise StoreError(_why(error)) from error
             if not found:
@@ -218,7 +215,7 @@ class LocalStore:
 
     def _slice(self, key: bytes) -> list[tuple[bytes, bytes]]:
         """Return the entries from a key on, up to `SLICE` of them."""
-        with self._open().handle().begin() as transaction:
+        with self._open().walking() as transaction:
             cursor = transaction.cursor()
             if not cursor.set_range(key):
                 return []
