@@ -9,7 +9,7 @@ from mod_progress.details import encode
 from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
 from mod_progress.transfer import Snapshot, State, Transfer
 
-__all__ = ["RENEWAL", "Publication", "Publications", "write"]
+__all__ = ["RENEWAL", "Publication", "Publications", "update_again", "write"]
 
 #: The part of its size by which a transfer must have moved to be worth an update at once: one pixel
 #: of a bar of 200.
@@ -128,6 +128,17 @@ class Publications:
         """Forget the oldest ends beyond ``most``: the store may be away for long."""
         while len(self.ended) > most:
             self.ended.popitem(last=False)[1].transfer.end_published = True
+
+
+def update_again(transfer: Transfer, left: float) -> Update:
+    """Return the update that publishes a finished transfer to a store that may have lost it.
+
+    ``left`` are the seconds for which it stays readable. With a start before all others, the update
+    displaces no transfer.
+    """
+    identifier = transfer.identifier
+    details = encode(transfer.details, identifier)
+    return Update(identifier, 0, transfer.snapshot(), left, first=False, details=details)
 
 
 def write(

@@ -20,18 +20,10 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
-from mod_progress.details import encode
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
-from mod_progress.publication import RENEWAL, Publication, Publications, write
-from mod_progress.stores.contract import (
-    WRITE_TIMEOUT,
-    Store,
-    StoreBusy,
-    StoreError,
-    Update,
-    lapsed,
-)
+from mod_progress.publication import RENEWAL, Publication, Publications, update_again, write
+from mod_progress.stores.contract import WRITE_TIMEOUT, Store, StoreBusy, StoreError, lapsed
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
 
@@ -354,18 +346,7 @@ class Publisher:
 
     def _republish_finished(self) -> None:
         """Publish again what is finished: the store may have lost it."""
-        # With a start before all others, an update displaces no transfer.
-        updates = [
-            Update(
-                transfer.identifier,
-                0,
-                transfer.snapshot(),
-                left,
-                first=False,
-                details=encode(transfer.details, transfer.identifier),
-            )
-            for transfer, left in self._table.finished()
-        ]
+        updates = [update_again(transfer, left) for transfer, left in self._table.finished()]
         try:
             _, refused = write(self._store, updates, WRITE_TIMEOUT)
         except StoreError:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mod_progress.stores.contract import Store
+from mod_progress.stores.lmdb.store import LocalStore
+from mod_progress.stores.memory import MemoryStore
+from mod_progress.stores.redis.store import RedisStore
 from tests.stores.store_servers import RedisServer
+
+#: Opens a store over the same entries as another process has it.
+Open = Callable[..., Store]
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +43,25 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path, "--bind", "127.0.0.1")
     yield server
     server.kill()
+
+
+@pytest.fixture(params=["memory", "local", "redis"])
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a store; each is as another process has it, over the same entries."""
+    opened: list[Store] = []
+    memory: dict[float, MemoryStore] = {}
+
+    def opens(lease: float = 6.0) -> Store:
+        if request.param == "memory":
+            store: Store = memory.setdefault(lease, MemoryStore(lease=lease))
+        elif request.param == "local":
+            store = LocalStore("conformance", lease=lease)
+        else:
+            server: RedisServer = request.getfixturevalue("redis_server")
+            store = RedisStore(server.url, lease=lease)
+        opened.append(store)
+        return store
+
+    yield opens
+    for store in opened:
+        store.close()
