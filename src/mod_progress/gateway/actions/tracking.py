@@ -50,7 +50,7 @@ class Track:
             request.body_size,
             exchange.options,
             path=request.path,
-            peer=exchange.client.peer[0],
+            peer=exchange.remote[0],
         )
         if transfer is not None:
             transfer.unacknowledged = exchange.client.unacknowledged
