@@ -28,9 +28,14 @@ class StandingClock:
     def advance(self, seconds: float) -> None:
         """Let time pass; return when the worker has served its sockets and enforced its deadlines.
 
-        That is after its second look: a worker whose sockets are silent looks once each tick.
+        What was sent before is served before the time passes.
         """
+        self._await_looks()
         self._now.value += seconds
+        self._await_looks()
+
+    def _await_looks(self) -> None:
+        """Wait for two looks of the worker. If its sockets are silent, it looks once each tick."""
         seen = self._looks.value
         deadline = time.monotonic() + PATIENCE
         while self._looks.value < seen + 2:
