@@ -41,6 +41,7 @@ def middleware(**parameters: Any) -> BaseMiddleware[None]:
         ("ttl", -1, "ttl: -1 is not a number of seconds, 0 or more"),
         ("methods", ["PSOT"], "methods: 'PSOT' is not an HTTP method"),
         ("debug", 1, "debug: 1 is not true or false"),
+        ("server_timing", 1, "server_timing: 1 is not true or false"),
         ("script", "progress.js", "script: 'progress.js' is not a path that begins with /"),
     ],
 )

@@ -10,6 +10,7 @@ from mod_progress.options import OptionError, Options
 def test_the_defaults_are_the_originals() -> None:
     options = Options()
     assert (options.ttl, options.methods, options.debug) == (30.0, frozenset({"POST"}), False)
+    assert options.server_timing is False
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ def test_the_defaults_are_the_originals() -> None:
         ({"methods": ()}, {"methods": frozenset()}),
         ({"methods": ["PROPFIND"]}, {"methods": frozenset({"PROPFIND"})}),
         ({"debug": True}, {"debug": True}),
+        ({"server_timing": True}, {"server_timing": True}),
     ],
 )
 def test_what_is_taken(given: dict[str, Any], taken: dict[str, Any]) -> None:
@@ -46,6 +48,7 @@ def test_what_is_taken(given: dict[str, Any], taken: dict[str, Any]) -> None:
         ({"methods": [["POST"]]}, "methods: ['POST'] is not an HTTP method"),
         ({"debug": 1}, "debug: 1 is not true or false"),
         ({"debug": "yes"}, "debug: 'yes' is not true or false"),
+        ({"server_timing": 1}, "server_timing: 1 is not true or false"),
     ],
 )
 def test_what_is_refused_and_how(given: dict[str, Any], message: str) -> None:

@@ -27,6 +27,7 @@ FLOORS: list[dict[str, list[str]]] = [
             "identifier.py",
             "options.py",
             "pacing.py",
+            "server_timing.py",
             "table.py",
             "transfer.py",
         ]

@@ -43,6 +43,8 @@ class BaseMiddleware(Generic[App]):
     - ``ttl``: seconds for which a finished transfer stays readable;
     - ``methods``: the request methods that are tracked;
     - ``debug``: whether to log why a request is tracked or not;
+    - ``server_timing``: whether the responses to tracked requests say in the field Server-Timing
+      how long the request's body and the app took;
     - ``store``: where other processes find the transfers: ``local`` for those of this machine,
       ``redis://…`` for those of many, ``memory`` for none. By default it is ``local``, or
       ``memory`` on a system that has no ``local``;
@@ -67,6 +69,7 @@ class BaseMiddleware(Generic[App]):
         ttl: float = 30.0,
         methods: Iterable[str] = ("POST",),
         debug: bool = False,
+        server_timing: bool = False,
         store: str | Store | None = None,
         allow_origins: str | Iterable[str] = (),
         script: str | None = None,
@@ -80,7 +83,12 @@ class BaseMiddleware(Generic[App]):
         self._ends = (self._show, *scripts)
         self._selector = _check_track(track)
         self._permit = _check_dump(dump)
-        self._options = Options(ttl=ttl, methods=methods, debug=debug)  # type: ignore[arg-type]
+        self._options = Options(
+            ttl=ttl,
+            methods=methods,  # type: ignore[arg-type]
+            debug=debug,
+            server_timing=server_timing,
+        )
         opened = _open(store)
         if dump is not None and not isinstance(opened, Listing):
             raise OptionError("store", store, "one that lists its transfers, which dump needs")

@@ -50,11 +50,14 @@ class Options:
     methods: frozenset[str] = frozenset({"POST"})
     #: Whether to log why a request is tracked or not.
     debug: bool = False
+    #: Whether responses say in the field Server-Timing how long the body and the app took.
+    server_timing: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ttl", check_ttl(self.ttl))
         object.__setattr__(self, "methods", check_methods(self.methods))
         check_flag("debug", self.debug)
+        check_flag("server_timing", self.server_timing)
 
 
 def check_ttl(value: object) -> float:

@@ -57,6 +57,7 @@ def test_options_of_the_command_line_are_laid_over_the_configuration(tmp_path: P
     )
     command = [COMMAND, "serve", "site.conf", "--listen", "127.0.0.1:0"]
     options = ["--methods", "GET", "--methods", "POST", "--ttl", "60", "--debug"]
+    options.append("--server-timing")
     with subprocess.Popen(
         [*command, *options],
         cwd=tmp_path,
@@ -70,6 +71,8 @@ def test_options_of_the_command_line_are_laid_over_the_configuration(tmp_path: P
             url = process.stdout.readline().strip()
             with urlopen(Request(url, method="DELETE", headers={"X-Progress-ID": "a"})) as answer:
                 assert answer.status == 200
+            with urlopen(Request(url, headers={"X-Progress-ID": "a"})) as answer:
+                assert answer.headers["Server-Timing"].startswith("body;dur=0.0, app;dur=")
         finally:
             process.terminate()
         said = process.communicate(timeout=30)[1]

@@ -48,6 +48,7 @@ def action_of(site: Site) -> Action:
         ('progress.methods "GET", "PUT";', SetOptions(methods=frozenset({"GET", "PUT"}))),
         ("progress.methods ();", SetOptions(methods=frozenset())),
         ("progress.debug true;", SetOptions(debug=True)),
+        ("progress.server_timing true;", SetOptions(server_timing=True)),
         ("access.deny;", Deny()),
         ("static;", Static()),
         ('docroot "/var/www";', Docroot("/var/www")),

@@ -42,6 +42,7 @@ DEFAULTS = Site(action=Static())
         ("progress.ttl 0;", {"options": Options(ttl=0)}),
         ('progress.methods "GET";', {"options": Options(methods=frozenset({"GET"}))}),
         ("progress.debug true; progress.ttl 5;", {"options": Options(ttl=5, debug=True)}),
+        ("progress.server_timing true;", {"options": Options(server_timing=True)}),
         ('progress.store "memory";', {"store": "memory"}),
         ('progress.store "local:one";', {"store": "local:one"}),
         ('progress.store "redis://127.0.0.1/1";', {"store": "redis://127.0.0.1/1"}),

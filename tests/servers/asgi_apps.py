@@ -128,12 +128,14 @@ APPS: dict[str, Application] = {
     "plain": ProgressMiddleware(plain, show="/plain/progress"),
     "starlette": Starlette(
         routes=[Route("/starlette/upload", starlette_upload, methods=["POST"])],
-        middleware=[Middleware(ProgressMiddleware, show="/starlette/progress")],
+        middleware=[Middleware(ProgressMiddleware, show="/starlette/progress", server_timing=True)],
     ),
     "fastapi": fastapi,
-    "django": ProgressMiddleware(get_asgi_application(), show="/django/progress"),
+    "django": ProgressMiddleware(
+        get_asgi_application(), show="/django/progress", server_timing=True
+    ),
 }
-fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress")
+fastapi.add_middleware(ProgressMiddleware, show="/fastapi/progress", server_timing=True)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

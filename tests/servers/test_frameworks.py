@@ -1,6 +1,7 @@
 """Every server with every framework: polls that reach other workers agree with the owner."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,9 @@ CHUNK = 1 << 20
 
 #: How much of the file is sent when the upload stops for a moment.
 STOPS = (FILE_SIZE // 2, FILE_SIZE * 3 // 4)
+
+#: Milliseconds by which two durations may be rounded up.
+ROUNDING = 0.1
 
 #: The most bytes that an app's read may wait for.
 BLOCK = 1 << 16
@@ -73,10 +77,21 @@ def upload(poller: Poller, framework: str, watcher: Watcher | None = None) -> tu
     with open_client(http2) as client:
         url = f"{server.origin}/{framework}/upload"
         response = client.post(url, content=body(), headers=headers)
+    check_timing(response, timed=framework != "plain")
     assert json.loads(response.text) == FILE_SIZE
     poller.ask_until_workers_agree("done")
     poller.check()
     return poller.answers[-1], size
+
+
+def check_timing(response: httpx.Response, timed: bool) -> None:
+    """The body and the app took no longer than the client has waited, if they were measured."""
+    timing = response.headers.get("Server-Timing", "")
+    found = re.fullmatch(r"body;dur=([0-9.]+), app;dur=([0-9.]+)", timing)
+    assert (found is not None) == timed, timing
+    if found is not None:
+        elapsed = response.elapsed.total_seconds() * 1000
+        assert sum(map(float, found.groups())) <= elapsed + ROUNDING
 
 
 def check_upload(server: Server, framework: str) -> None:

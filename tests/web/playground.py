@@ -24,6 +24,7 @@ setup {{
     module_load ("mod_progress", "mod_proxy");
     listen "127.0.0.1:0";
     progress.methods ("POST", "PUT", "GET");
+    progress.server_timing true;
 }}
 if req.path == "/progress" {{
     progress.show;

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 from mod_progress.asgi.answers import respond
 from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
+from mod_progress.asgi.timed_exchange import TimedExchange
 from mod_progress.framing import parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware
@@ -27,6 +29,10 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     the ``root_path`` that it is mounted at.
     """
 
+    @cached_property
+    def _exchange(self) -> type[Exchange]:
+        return TimedExchange if self._options.server_timing else Exchange
+
     def _make_ticker(self) -> Ticker:
         return Ticker(self._tracker, shutdown)
 
@@ -40,7 +46,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
             await self.app(scope, receive, send)
         else:
-            exchange = Exchange(scope, receive, send, transfer)
+            exchange = self._exchange(scope, receive, send, transfer)
             try:
                 await self.app(scope, exchange.receive, exchange.send)
             except BaseException as error:

@@ -62,6 +62,12 @@ def add_arguments(parser: Parser) -> None:
         help="log why a request is tracked or not",
     )
     add(
+        "--server-timing",
+        action="store_const",
+        const=True,
+        help="say in the field Server-Timing how long a tracked request took",
+    )
+    add(
         "--store-url",
         metavar="STORE",
         help="what processes share: local, local:NAME, memory, or redis://… and the like; "
@@ -126,6 +132,7 @@ class Flags:
     ttl: float | None
     methods: list[str] | None
     debug: bool | None
+    server_timing: bool | None
     store_url: str | None
     tls_cert: Path | None
     tls_key: Path | None
@@ -209,6 +216,9 @@ class Flags:
             ttl=options.ttl if self.ttl is None else self.ttl,
             methods=frozenset(self.methods) if self.methods else options.methods,
             debug=options.debug if self.debug is None else self.debug,
+            server_timing=(
+                options.server_timing if self.server_timing is None else self.server_timing
+            ),
         )
 
     def _tls(self) -> Tls | None:

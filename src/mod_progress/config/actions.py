@@ -69,6 +69,11 @@ def _debug(argument: Argument) -> Action:
     return SetOptions(debug=argument.flag())
 
 
+@OPTIONS.add("progress.server_timing", "mod_progress")
+def _server_timing(argument: Argument) -> Action:
+    return SetOptions(server_timing=argument.flag())
+
+
 @OPTIONS.add("io.buffer_request_body")
 @OPTIONS.add("buffer_request_body")
 def _buffer_request_body(argument: Argument) -> Action:

@@ -14,6 +14,7 @@ from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_hea
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
 from mod_progress.identifier import FIELD
+from mod_progress.server_timing import SERVER_TIMING, ServerTiming
 from mod_progress.transfer import Transfer
 
 #: The field of an answer in words.
@@ -21,6 +22,8 @@ TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
 #: Forbids a browser to guess another media type from the content, and to act on its guess.
 NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+
+_TIMING_LINE = SERVER_TIMING.encode() + b": %b\r\n"
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -96,6 +99,7 @@ class Exchange:
         "quick",
         "request",
         "started",
+        "timing",
         "tracker",
         "transfer",
     )
@@ -112,6 +116,8 @@ class Exchange:
         self.options = self.tracker.options
         #: The counters. `progress.track` replaces them by those of a transfer in the table.
         self.transfer = Transfer("", request.body_size)
+        #: What measures the request where its response has the field Server-Timing.
+        self.timing: ServerTiming | None = None
         self.handler: Handler | None = None
         #: What answers where no action took the request.
         self.fallback: Handler | None = None
@@ -152,6 +158,16 @@ class Exchange:
         transfer.received += size
         if transfer.request_size is None and self.body.finished:
             transfer.request_ended()
+
+    def measure(self) -> None:
+        """Let the response say how long the request took."""
+        self.timing = ServerTiming(self.request.body_size)
+        self.body.count = self._received_measured
+
+    def _received_measured(self, size: int) -> None:
+        self.received(size)
+        if self.timing is not None and self.body.finished:
+            self.timing.body_ended()
 
     def sent(self, size: int) -> None:
         """Count ``size`` more bytes of the response's body, handed over for the client."""
@@ -243,6 +259,8 @@ class Exchange:
             framing = b""
         self.transfer.response_started(status, 0 if self.bodiless else size)
         date = b"" if dated else self.client.state.date
+        if self.timing is not None:
+            lines += _TIMING_LINE % self.timing.value().encode()
         return response_head(status, (date, lines, framing, self._persistence()))
 
     def _persistence(self) -> bytes:

@@ -62,7 +62,7 @@ class Exchange:
         environ = self._environ
         environ[TRACKED] = self._transfer
         if "wsgi.input" in environ:
-            environ["wsgi.input"] = Input(environ["wsgi.input"], self._transfer, self._delivery)
+            environ["wsgi.input"] = self._make_input(environ["wsgi.input"])
         if "wsgi.file_wrapper" in environ:
             environ["wsgi.file_wrapper"] = FileBlocks
         try:
@@ -71,6 +71,10 @@ class Exchange:
             self._fail(error)
             raise
         return self
+
+    def _make_input(self, body: Any) -> Input:
+        """Return what the app reads instead of the server's ``wsgi.input``."""
+        return Input(body, self._transfer, self._delivery)
 
     def start_response(self, status: str, headers: Any, *error: Any, **named_error: Any) -> Write:
         """Begin the response, or replace what has not gone out yet (PEP 3333)."""

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 
 from mod_progress.framing import BODILESS, parse_size
@@ -19,6 +19,7 @@ from mod_progress.shutdown import shutdown
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
 from mod_progress.wsgi.exchange import Application, Environ, Exchange, StartResponse
+from mod_progress.wsgi.timed_exchange import TimedExchange
 
 __all__ = ["ProgressMiddleware"]
 
@@ -35,6 +36,10 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         if uwsgi is not None and not uwsgi.has_threads:
             logger.warning("uWSGI lacks enable-threads: other workers learn late of transfers here")
 
+    @cached_property
+    def _exchange(self) -> type[Exchange]:
+        return TimedExchange if self._options.server_timing else Exchange
+
     def _make_ticker(self) -> Ticker | None:
         return Ticker(self._tracker, shutdown) if _threads_are_cheap() else None
 
@@ -45,7 +50,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         transfer = self._track(environ)
         if transfer is None:
             return self.app(environ, start_response)
-        return Exchange(environ, start_response, transfer).run(self.app)
+        return self._exchange(environ, start_response, transfer).run(self.app)
 
     def _track(self, environ: Environ) -> Transfer | None:
         method = environ["REQUEST_METHOD"]

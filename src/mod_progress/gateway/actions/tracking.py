@@ -19,6 +19,7 @@ class SetOptions:
 
     methods: frozenset[str] | None = None
     debug: bool | None = None
+    server_timing: bool | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Replace the exchange's options."""
@@ -30,6 +31,9 @@ class SetOptions:
             options,
             methods=options.methods if self.methods is None else self.methods,
             debug=options.debug if self.debug is None else self.debug,
+            server_timing=(
+                options.server_timing if self.server_timing is None else self.server_timing
+            ),
         )
 
 
@@ -55,6 +59,8 @@ class Track:
         if transfer is not None:
             transfer.unacknowledged = exchange.client.unacknowledged
             exchange.transfer = transfer
+            if exchange.options.server_timing:
+                exchange.measure()
 
 
 class MissingIdentifier:
