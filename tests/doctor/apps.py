@@ -1,7 +1,11 @@
 """An app that takes uploads, set up in the ways that the doctor is to judge."""
 
+from collections.abc import Iterable
+
+from mod_progress import wsgi
 from mod_progress.asgi import ProgressMiddleware
 from mod_progress.asgi.exchange import Receive, Scope, Send
+from mod_progress.wsgi.exchange import Environ, StartResponse
 
 #: The answers to an upload that are not a plain 200, by its path.
 ANSWERS = {
@@ -41,3 +45,13 @@ well = ProgressMiddleware(app)
 open_to_one = ProgressMiddleware(app, allow_origins="https://page.example")
 not_tracked = ProgressMiddleware(app, track="/elsewhere")
 not_shared = ProgressMiddleware(app, store="memory")
+
+
+def wsgi_app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    while environ["wsgi.input"].read(65536):
+        pass
+    start_response("200 OK", [])
+    return []
+
+
+scarce_threads = wsgi.ProgressMiddleware(wsgi_app)

@@ -34,13 +34,11 @@ http {{
     proxy_http_version 1.1;
     server {{
         listen 127.0.0.1:{port};
-        location / {{
-            {settings}
-            proxy_pass http://127.0.0.1:{app_port};
-        }}
+        {locations}
     }}
 }}
 """
+LOCATION = "location {prefix} {{ {settings} proxy_pass http://127.0.0.1:{app_port}/; }}"
 PASSING = "proxy_request_buffering off;"
 
 
@@ -80,13 +78,39 @@ def app(name: str, directory: Path, workers: int = 1) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def nginx(settings: str, app_port: int, directory: Path) -> Iterator[int]:
+def gateway(app_port: int, directory: Path) -> Iterator[int]:
+    """Put the gateway in front of an app; yield its port."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("mod-progress")), "serve"]
+    flags = ["--listen", f"127.0.0.1:{port}", "--proxy", f"127.0.0.1:{app_port}"]
+    with running([*command, *flags], port, directory):
+        yield port
+
+
+@contextlib.contextmanager
+def scarce_threads(directory: Path) -> Iterator[int]:
+    """Serve a WSGI app of `tests.doctor.apps` with a few threads; yield its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+    with running([*command, f"{__package__}.apps:scarce_threads"], port, directory):
+        yield port
+
+
+def nginx(settings: str, app_port: int, directory: Path) -> contextlib.AbstractContextManager[int]:
     """Put a proxy in front of an app; yield its port."""
+    return nginx_with({"/": settings}, app_port, directory)
+
+
+@contextlib.contextmanager
+def nginx_with(settings: dict[str, str], app_port: int, directory: Path) -> Iterator[int]:
+    """Put a proxy in front of an app, with other settings for each path; yield its port."""
     port = free_port()
     file = directory / "nginx.conf"
-    file.write_text(
-        NGINX.format(directory=directory, port=port, settings=settings, app_port=app_port)
+    locations = "\n".join(
+        LOCATION.format(prefix=prefix, settings=each, app_port=app_port)
+        for prefix, each in settings.items()
     )
+    file.write_text(NGINX.format(directory=directory, port=port, locations=locations))
     with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
         yield port
 

@@ -56,10 +56,11 @@ def run(arguments: Namespace) -> int:
 
 def _examine(target: Target, seconds: float) -> int:
     serious = False
-    for fault, detail in examine(target, seconds):
+    for fault, detail, advice in examine(target, seconds):
         serious |= fault.serious
         tell(f"{fault.name}: {fault.what.format(show=target.show, detail=detail)}")
-        tell(f"    {fault.cure.format(show=target.show)}")
+        for line in (fault.cure.format(show=target.show), *advice):
+            tell(f"    {line}")
     if not serious:
         tell("All is well: the upload is tracked, and every answer was right.")
     return 1 if serious else 0

@@ -81,3 +81,41 @@ NOT_ALLOWED = Fault(
     "A page of {detail} may not read the answers (CORS).",
     "Name its origin with the parameter allow_origins=.",
 )
+NO_STREAM = Fault(
+    "no stream",
+    "The app keeps no stream of events open: it answers {detail}.",
+    "An EventSource stops at that, and pages have to poll, as the script of this package then "
+    "does. An ASGI server, the gateway and gunicorn with gevent keep streams open.",
+    serious=False,
+)
+STREAM_REFUSED = Fault(
+    "stream refused",
+    "The answer to who asks for a stream of events is {detail}.",
+    "An EventSource stops at that. Let {show} and the header `Accept: text/event-stream` reach the "
+    "app as they are.",
+)
+STREAM_HELD = Fault(
+    "stream held back",
+    "The events of the stream do not come when they are sent: {detail}.",
+    "Something in between collects them. Let it pass on each event of {show} at once:",
+)
+STREAM_CUT = Fault(
+    "stream cut",
+    "The stream of events was cut {detail}.",
+    "A stream says something every 15 seconds at least, and ends by itself after 45 to 60. Look "
+    "for a shorter limit in between:",
+)
+STREAM_COMPRESSED = Fault(
+    "stream compressed",
+    "The stream of events is compressed ({detail}), although it says `no-transform`.",
+    "The events came in time here, but they cost more time for each who watches, and others "
+    "may get them late. To prevent it for {show}:",
+    serious=False,
+)
+STREAM_CHANGED = Fault(
+    "stream changed",
+    "The stream of events says {detail} instead of `Cache-Control: no-store, no-transform`.",
+    "Something in between replaces the field, so that whatever comes after it may compress the "
+    "events, or keep them. Let the field of {show} pass as it is.",
+    serious=False,
+)

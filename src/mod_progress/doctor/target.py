@@ -89,6 +89,15 @@ class Target:
     #: Fields that every request carries, such as a session's cookie.
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def request_fields(self) -> dict[str, str]:
+        """The header fields of a request from a page."""
+        return {**self.headers, **({"Origin": self.origin} if self.origin else {})}
+
+    def show_target(self, identifier: str) -> str:
+        """Return the path and the query that ask for a transfer."""
+        return f"{self.show}?{PARAMETER}={identifier}"
+
     def connect(self) -> http.client.HTTPConnection:
         """Return a new connection, not opened yet."""
         secure = self.url.scheme == "https"
@@ -127,15 +136,14 @@ class Target:
 
     def _get_show(self, identifier: str, more: str) -> tuple[http.client.HTTPResponse, bytes]:
         try:
-            return self._get(f"{self.show}?{PARAMETER}={identifier}&format=json{more}")
+            return self._get(f"{self.show_target(identifier)}&format=json{more}")
         except http.client.HTTPException as error:
             raise NotShownError(f"no HTTP comes back, {error!r}") from error
 
     def _get(self, target: str) -> tuple[http.client.HTTPResponse, bytes]:
         connection = self.connect()
-        origin = {"Origin": self.origin} if self.origin else {}
         try:
-            connection.request("GET", target, headers={**self.headers, **origin})
+            connection.request("GET", target, headers=self.request_fields)
             response = connection.getresponse()
             return response, response.read(ANSWER_SIZE)
         finally:

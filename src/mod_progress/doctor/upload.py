@@ -56,6 +56,8 @@ class Upload:
     reply: Reply = RUNNING
     #: Set when the app has what was sent before the last tenth.
     released: threading.Event = field(default_factory=threading.Event)
+    #: When the last tenth began, by `time.monotonic`; None before that.
+    resumed: float | None = None
 
     def run(self) -> None:
         """Send it all, and keep how it ended. Raises nothing."""
@@ -94,6 +96,7 @@ class Upload:
             if self.sent >= HELD_AT:
                 self.released.wait(self.patience)
                 self.released.set()
+                self.resumed = self.resumed or time.monotonic()
             yield part
             self.sent += len(part)
         yield _FORM_TAIL
