@@ -23,6 +23,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
+    {http}
     access_log off;
     client_max_body_size 1g;
     client_body_temp_path {directory}/body;
@@ -104,13 +105,20 @@ def nginx(settings: str, app_port: int, directory: Path) -> contextlib.AbstractC
 @contextlib.contextmanager
 def nginx_with(settings: dict[str, str], app_port: int, directory: Path) -> Iterator[int]:
     """Put a proxy in front of an app, with other settings for each path; yield its port."""
-    port = free_port()
-    file = directory / "nginx.conf"
     locations = "\n".join(
         LOCATION.format(prefix=prefix, settings=each, app_port=app_port)
         for prefix, each in settings.items()
     )
-    file.write_text(NGINX.format(directory=directory, port=port, locations=locations))
+    with nginx_of(locations, directory) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_of(locations: str, directory: Path, http: str = "") -> Iterator[int]:
+    """Start nginx with these locations, and settings that are in force for all; yield its port."""
+    port = free_port()
+    file = directory / "nginx.conf"
+    file.write_text(NGINX.format(directory=directory, port=port, locations=locations, http=http))
     with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
         yield port
 

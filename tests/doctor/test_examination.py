@@ -17,7 +17,6 @@ from mod_progress.doctor.upload import UPLOAD_SIZE
 from tests.doctor.running import (
     PASSING,
     app,
-    gateway,
     nginx,
     nginx_with,
     odd_server,
@@ -189,12 +188,6 @@ STREAMS = {
     "/changed/": PASSING + "proxy_hide_header Cache-Control; add_header Cache-Control no-store;",
     "/silent/": PASSING + "proxy_hide_header Cache-Control;",
 }
-
-
-@pytest.fixture(scope="module")
-def gateway_port(well: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with gateway(well, tmp_path_factory.mktemp("gateway")) as port:
-        yield port
 
 
 @pytest.fixture(scope="module")
