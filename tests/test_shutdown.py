@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from mod_progress.shutdown import BELIEVED, SIGNALS, Shutdown
 from tests.clock import Clock
+from tests.gateway.running import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +88,36 @@ def test_a_handler_that_is_set_later_is_listened_to_as_well(shutdown: Shutdown) 
     signal.raise_signal(signal.SIGTERM)
     assert shutdown.is_near()
     assert second.told == [signal.SIGTERM]
+
+
+def test_others_find_the_server_by_its_handler(shutdown: Shutdown) -> None:
+    server = Server(signal.SIGTERM)
+    shutdown.listen()
+    handler: Any = signal.getsignal(signal.SIGTERM)
+    assert handler != server.handle
+    assert handler.__self__ is server
+
+
+def test_system_calls_of_libraries_are_not_interrupted(shutdown: Shutdown) -> None:
+    """They may not know that they have to try again."""
+    Server(signal.SIGTERM)
+    shutdown.listen()
+    reading, writing = os.pipe()
+    main = threading.get_native_id()
+
+    def disturb() -> None:
+        eventually(lambda: " S " in Path(f"/proc/self/task/{main}/stat").read_text())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        os.write(writing, b"x")
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    read = ctypes.CDLL(None).read(reading, ctypes.create_string_buffer(1), 1)
+    thread.join()
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+    assert read == 1
+    assert shutdown.is_near()
 
 
 def test_in_another_thread_nothing_happens(shutdown: Shutdown) -> None:

@@ -1,8 +1,9 @@
 """Learns that the server was told to end, so that answers that wait do not hold it up.
 
-Servers let the responses in progress end before they do, uvicorn and granian without a limit by
-default, and tell the app nothing of it until then. So when somebody watches, the signals that end
-a server come by here on their way to the server's own handlers.
+Servers let the responses in progress end before they do: uvicorn and granian without a limit by
+default, gunicorn's workers for 30 seconds (hypercorn cuts after 3, daphne at once). None tells the
+app of it until then. So when somebody watches, the signals that end a server come by here on their
+way to the server's own handlers.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class Shutdown:
             if callable(handler) and not isinstance(handler, _Handler):
                 with suppress(ValueError):
                     signal.signal(number, _Handler(self, handler))
+                    # asyncio and gunicorn have said so for their handlers, which is forgotten when
+                    # one is set. Event loops wake at a signal all the same (signal(7)).
+                    if hasattr(signal, "siginterrupt"):  # not on Windows
+                        signal.siginterrupt(number, False)
 
     def is_near(self) -> bool:
         """Whether the process was told to end."""
@@ -56,7 +61,11 @@ class Shutdown:
 
 
 class _Handler:
-    """Notes a signal, and hands it on to the handler that was there before."""
+    """Notes a signal, and hands it on to the handler that was there before.
+
+    Its other attributes are those of that handler: sse-starlette finds uvicorn's server by
+    ``__self__``.
+    """
 
     def __init__(self, shutdown: Shutdown, handler: Callable[[int, FrameType | None], Any]) -> None:
         self._shutdown = shutdown
@@ -65,6 +74,9 @@ class _Handler:
     def __call__(self, number: int, frame: FrameType | None) -> Any:
         self._shutdown.note()
         return self._handler(number, frame)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handler, name)
 
 
 #: There is one for all, as a process has one handler of a signal.

@@ -48,7 +48,7 @@ SERVERS = {**ASGI_SERVERS, **WSGI_SERVERS}
 PROCESSES = {"daphne": 4}
 
 #: How many processes must answer before a server is used. granian hangs when it is told to end
-#: while one of them starts.
+#: while one of them starts: that one has its parent's handler still, and does not hear it.
 AWAITED = {"granian-asgi": 4, "granian-wsgi": 4}
 
 #: These hand the app the body when they have it whole: there is nothing to see until then.
