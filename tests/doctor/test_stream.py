@@ -27,8 +27,8 @@ def sent(script: Callable[[socket.socket], object]) -> Iterator[Stream]:
     def serve() -> None:
         client, _ = listener.accept()
         with client:
-            while not requested.endswith(b"\r\n\r\n"):
-                requested.extend(client.recv(65536))
+            while not requested.endswith(b"\r\n\r\n") and (data := client.recv(65536)):
+                requested.extend(data)
             script(client)
 
     requested = bytearray()
@@ -110,10 +110,25 @@ def test_a_stream_that_the_doctor_leaves_is_not_cut() -> None:
 
 
 def test_an_answer_that_does_not_come_is_none() -> None:
-    with sent(lambda client: client.recv(1)) as stream:
-        stream.wait(0.01)
+    asked = threading.Event()
+
+    def script(client: socket.socket) -> None:
+        asked.set()
+        client.recv(1)
+
+    with sent(script) as stream:
+        assert asked.wait(10)
         stream.close()
         assert stream.reply is None
+        assert stream.lasted is not None
+
+
+def test_a_stream_that_is_left_at_once_does_not_hold_the_doctor() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = Stream(parse_target(f"http://127.0.0.1:{listener.getsockname()[1]}/"), "id")
+        stream.open()
+        stream.close()
+        assert (stream.reply, stream.was_cut) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ class Harm(Enum):
 
 
 #: What to set in a proxy against each harm; ``{show}`` stands for the path of the show. nginx 1.22,
-#: Apache 2.4, HAProxy 2.6, Caddy 2.6 and Varnish 7.1 were tried. What has no text here is
-#: what they do right by themselves; the rest is from the makers' documentation.
+#: Apache 2.4, HAProxy 2.6, Caddy 2.6 and Varnish 7.1 were tried: what has no text here, they do
+#: right. The rest is from the makers' documentation.
 SETTINGS: dict[str, dict[Harm, str]] = {
     "nginx": {
         Harm.HELD: "`proxy_buffering off;` and `gzip off;` in a location for {show}. The stream "
@@ -47,11 +47,14 @@ SETTINGS: dict[str, dict[Harm, str]] = {
     "HAProxy": {Harm.CUT: "`timeout server` and `timeout client`: more than 15s."},
     "Caddy": {Harm.CUT: "`read_timeout` in the `transport` of `reverse_proxy`: more than 15s."},
     "Microsoft-IIS": {
-        Harm.HELD: '`responseBufferLimit="0"` in the settings of Application Request Routing.',
+        Harm.HELD: "`Response buffer threshold` 0 in the settings of Application Request Routing.",
         Harm.COMPRESSED: "no text/event-stream among the types of dynamic compression.",
-        Harm.CUT: "the time-out of Application Request Routing: more than 15 seconds.",
+        Harm.CUT: "`Time-out` of Application Request Routing: more than 15 seconds.",
     },
-    "Cloudflare": {Harm.HELD: "switch `Response Buffering` off."},
+    "Cloudflare": {
+        Harm.HELD: "`Response Buffering` off, and a Configuration Rule for {show} with "
+        "`Response body buffering`: `None`.",
+    },
 }
 
 

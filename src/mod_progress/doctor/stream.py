@@ -99,6 +99,8 @@ class Stream:
         connection.connect()
         connection.sock.settimeout(None)  # a stream may be silent; `close` ends the wait
         self._socket = connection.sock
+        if self._closed:
+            return  # nobody waits any more, and `close` has found no socket
         connection.request(
             "GET",
             self._target.show_target(self._identifier),
