@@ -71,6 +71,10 @@ def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.partition(".")[0] in packages or name.startswith(
             tuple(f"mod_progress.{room}" for room in rooms)
         ):
+            # What is imported meanwhile becomes an attribute of its package, too.
+            package, _, module = name.rpartition(".")
+            if package in sys.modules:
+                monkeypatch.delattr(sys.modules[package], module, raising=False)
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [WithoutPackages(*packages), *sys.meta_path])
 

@@ -65,13 +65,14 @@ def test_an_upload_and_a_finished_one_of_any_worker(serving: Serving) -> None:
     head = f"POST /status/201?X-Progress-ID={ID}&token=secret HTTP/1.1\r\nHost: a\r\n"
     with serving.connect() as client:
         client.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + bytes(400))
+        # It begins before the other one does.
+        eventually(
+            lambda: [row["received"] for row in rows(serving, "/all?state=running")] == [400]
+        )
         done = "POST /status/201?X-Progress-ID=done HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
         with serving.connect() as other:
             other.sendall(f"{done}Connection: close\r\n\r\n".encode())
             assert b" 201 " in b"".join(iter(lambda: other.recv(65536), b""))
-        eventually(
-            lambda: [row["received"] for row in rows(serving, "/all?state=running")] == [400]
-        )
         eventually(lambda: [row["state"] for row in rows(serving, "/all")] == ["done", "running"])
         # Each worker keeps a page for a second, so from here on no page is asked for twice.
         (row,) = rows(serving, "/all?state=running&limit=7")
