@@ -82,12 +82,13 @@ def test_a_picture_is_shown_small(
     page = open_page(server.url)
     choose(page, make_picture(tmp_path / "red.png"))
     picture = page.locator("#uploads canvas")
-    expect(picture).to_be_visible()
+    expect(picture).to_have_css("width", "40px")
     middle = "canvas => [...canvas.getContext('2d').getImageData(40, 40, 1, 1).data]"
     assert picture.evaluate(middle) == [255, 0, 0, 255]
     page.reload()
     image = saved_items(page).locator("img")
     expect(image).to_have_js_property("naturalWidth", 60)
+    expect(image).to_have_css("width", "40px")
 
 
 def test_what_is_no_picture_has_none(

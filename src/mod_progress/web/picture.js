@@ -16,6 +16,7 @@ export async function pictureOf(file) {
   try {
     const image = await createImageBitmap(file, { resizeHeight: SIDE * DENSITY });
     const canvas = document.createElement("canvas");
+    canvas.className = "picture";
     canvas.height = canvas.width = SIDE * DENSITY;
     canvas.getContext("2d").drawImage(image, (canvas.width - image.width) / 2, 0);
     image.close();
@@ -29,6 +30,7 @@ export async function pictureOf(file) {
 export function pictureAt(url) {
   if (!SHOWN.test(new URL(url, document.baseURI).pathname)) return null;
   const image = new Image();
+  image.className = "picture";
   image.alt = "";
   image.loading = "lazy";
   image.src = url;

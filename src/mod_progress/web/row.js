@@ -55,7 +55,6 @@ export class Row {
 
   /** Put a picture before the bar. */
   illustrate(picture) {
-    picture.className = "picture";
     this.#row.prepend(picture);
   }
 }
