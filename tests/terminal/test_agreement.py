@@ -142,8 +142,7 @@ def test_the_meters_agree(script: Callable[[str, Any], Any], steps: list[Step]) 
         if ours["state"] not in (Phase.WAITING, Phase.FAILED):
             assert ours["total"] == theirs["total"]
             assert ours["value"] == near(theirs["value"])
-        if ours["rate"]:
-            assert ours["secondsLeft"] == near(theirs["secondsLeft"])
+        assert ours["secondsLeft"] == near(theirs["secondsLeft"])
 
 
 def near(value: float | None) -> Any:

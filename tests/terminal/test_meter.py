@@ -131,6 +131,13 @@ def test_there_is_no_rate_in_the_first_second() -> None:
     assert meter.rate is not None
 
 
+def test_a_rate_of_nothing_is_none() -> None:
+    meter = Meter()
+    for second, amount in enumerate((500, 500, 500, 400)):
+        meter.update(running(amount, 1000), float(second))
+        assert (meter.rate, meter.seconds_left) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("steps", "elapsed"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,17 @@ def test_rate_and_time_left_count_down_and_stop_where_nothing_comes(
     expect(part(bar, "detail")).to_contain_text("1 sec left")
 
 
+def test_where_nothing_has_come_yet_no_time_left_is_told(bar: Locator) -> None:
+    bar.page.clock.install(time=0)
+    bar.page.clock.pause_at(1000)
+    bar.page.reload()
+    bar.page.evaluate(DEFINED)
+    for _ in range(4):
+        feed(bar, run(2_000_000))
+        bar.page.clock.run_for(1000)
+        expect(part(bar, "detail")).to_have_text("2.0 MB of 10.0 MB")
+
+
 def test_the_page_hears_of_progress_and_once_of_the_end(bar: Locator) -> None:
     bar.evaluate(
         """() => {
@@ -232,7 +244,7 @@ LANGUAGES = [
     ("de", "29 %", "3,0 MB von 10,0 MB"),
     ("de-CH", "29%", "3.0 MB von 10.0 MB"),
     ("fr", "29 %", "3,0 Mo sur 10,0 Mo"),
-    ("he", "29%", "3.0 MB מתוך 10.0 MB"),
+    ("he", "29%", "\u200f\u20683.0 MB\u2069 מתוך \u206810.0 MB\u2069"),
     ("ja", "29%", "3.0 MB / 10.0 MB"),
     ("fi", "29 %", "3,0 Mt of 10,0 Mt"),
     ("not a language", "29%", "3.0 MB of 10.0 MB"),
@@ -276,16 +288,51 @@ def test_a_part_of_the_page_has_a_language_of_its_own(
     expect(part(bar.page.locator("transfer-progress").last, "status")).to_have_text("Waiting")
 
 
-def test_it_fills_from_the_right_where_the_page_reads_so(
+#: Where the parts of a text begin, from the left.
+PLACES = """(element, parts) => {
+    const text = element.querySelector("bdi").firstChild;
+    return parts.map((part) => {
+        const range = document.createRange();
+        range.setStart(text, text.data.indexOf(part));
+        range.setEnd(text, text.data.indexOf(part) + part.length);
+        return range.getBoundingClientRect().left;
+    });
+}"""
+
+
+def test_it_reads_and_fills_from_the_right_where_the_page_does(
     open_page: Callable[..., Page], playground: Playground
 ) -> None:
-    bar = bar_in(open_page, playground, f'<div dir="rtl" lang="ar">{BAR}</div>')
+    bar = bar_in(open_page, playground, f'<div dir="rtl" lang="he">{BAR}</div>')
     feed(bar, run(5_000_000))
     label, status = (part(bar, name).bounding_box() for name in ("label", "status"))
     assert label is not None
     assert status is not None
     assert label["x"] > status["x"]
-    expect(part(bar, "detail")).to_contain_text("من")
+    expect(part(bar, "detail")).to_contain_text("מתוך")
+    words = ["10.0", "מתוך", "5.0", "MB"]
+    places = part(bar, "detail").evaluate(PLACES, words)
+    assert places == sorted(places)
+
+
+#: The colours of a PNG in the middle of its left and of its right half.
+COLOURS = """async (png) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${png}`;
+    await image.decode();
+    const context = document.createElement("canvas").getContext("2d");
+    context.drawImage(image, 0, 0, 4, 3);
+    return [1, 2].map((x) => [...context.getImageData(x, 1, 1, 1).data]);
+}"""
+
+
+def test_the_bar_is_seen_where_people_choose_the_colours(bar: Locator) -> None:
+    bar.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    feed(bar, run(5_000_000))
+    expect(part(bar, "bar")).to_have_css("border-top-width", "1px")
+    picture = b64encode(part(bar, "bar").screenshot()).decode()
+    left, right = bar.page.evaluate(COLOURS, picture)
+    assert left != right
 
 
 def test_the_script_may_come_late_and_twice(

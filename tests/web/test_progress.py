@@ -194,16 +194,19 @@ def test_a_meter_shows_what_it_was_told(module: JSHandle) -> None:
     }
 
 
+METER_RATES = """({ Meter }, told) => {
+    const meter = new Meter();
+    return told.map(([seconds, snapshot]) => {
+        if (snapshot) meter.update(snapshot, 1000 * seconds);
+        else meter.tick(1000 * seconds);
+        return [meter.rate, meter.secondsLeft];
+    });
+}"""
+
+
 def test_a_rate_is_shown_after_a_second_and_not_while_nothing_comes(module: JSHandle) -> None:
     shown = module.evaluate(
-        """({ Meter }, told) => {
-            const meter = new Meter();
-            return told.map(([seconds, snapshot]) => {
-                if (snapshot) meter.update(snapshot, 1000 * seconds);
-                else meter.tick(1000 * seconds);
-                return [meter.rate, meter.secondsLeft];
-            });
-        }""",
+        METER_RATES,
         [(0, run(0)), (0.5, run(5)), (1, run(10)), (2, None), (7, None), (8, run(12))],
     )
     assert shown[0] == shown[1] == [None, None]
@@ -211,3 +214,8 @@ def test_a_rate_is_shown_after_a_second_and_not_while_nothing_comes(module: JSHa
     assert shown[3] == pytest.approx([10, 8])
     assert shown[4] == [None, None]
     assert shown[5][0] < 10
+
+
+def test_a_rate_of_nothing_is_none(module: JSHandle) -> None:
+    shown = module.evaluate(METER_RATES, [(0, run(50)), (1, run(50)), (2, run(50)), (3, run(40))])
+    assert shown == [[None, None]] * 4

@@ -125,6 +125,35 @@ def test_where_streams_are_refused_a_long_poll_waits_for_news(
     assert show.kinds().count("stream") == 1
 
 
+#: An hour passes.
+LATER = """() => {
+    const now = performance.now.bind(performance);
+    performance.now = () => now() + 3_600_000;
+}"""
+
+
+def test_a_server_that_refuses_streams_is_not_asked_for_one_again(
+    open_page: Callable[..., Page], playground: Playground, show: ScriptedShow
+) -> None:
+    show.stream = "refused"
+    playground.pages["/"] = bars_for("one")
+    show.set("one", "running", 10)
+    page = open_page(playground.url)
+    bar = page.locator("transfer-progress")
+    assert wait_until(page, lambda: "stream" in show.kinds())
+    assert wait_until(page, lambda: "long poll" in show.kinds())
+    show.set("one", "done", 100)
+    expect(status(bar)).to_have_text("Done")
+    # Neither for the next transfer, after any time.
+    page.evaluate(LATER)
+    show.set("two", "running", 10)
+    bar.evaluate("bar => bar.setAttribute('for-id', 'two')")
+    assert wait_until(page, lambda: ("long poll", ["two"]) in show.asked)
+    show.set("two", "running", 20)
+    expect(status(bar)).to_have_text("20%")
+    assert show.kinds().count("stream") == 1
+
+
 def test_several_are_polled_so_that_none_holds_all_connections(
     open_page: Callable[..., Page], playground: Playground, show: ScriptedShow
 ) -> None:

@@ -127,7 +127,8 @@ class Meter:
         self.phase = Phase.STALLED if stalled else self._known_phase
         self.rate = self.seconds_left = None
         if moving and not stalled and self.began is not None and now - self.began >= FIRST_RATE:
-            self.rate = self._estimate.rate
+            rate = self._estimate.rate
+            self.rate = rate if rate and rate > 0 else None
             self.seconds_left = self._estimate.seconds_to(self.total, now)
 
     def _end(self, phase: Phase, now: float) -> None:

@@ -1,6 +1,9 @@
 /**
  * The words of `progress.js` in other languages than English. It loads them where the page's language
  * is one of them. Numbers, units and durations come from the browser. {0} and {1} are filled in.
+ *
+ * Words that are read from right to left isolate what is filled in (U+2068, U+2069), so that a number
+ * stays with its unit. They begin with such a letter, or with the mark U+200F.
  */
 export default {
   ar: {
@@ -13,9 +16,9 @@ export default {
     failed: "فشل",
     stalled: "متوقف",
     cancelled: "أُلغي",
-    of: "{0} من {1}",
-    left: "باقٍ {0}",
-    refused: "رفضه الخادم (الحالة {0})",
+    of: "\u200f\u2068{0}\u2069 من \u2068{1}\u2069",
+    left: "باقٍ \u2068{0}\u2069",
+    refused: "رفضه الخادم (الحالة \u2068{0}\u2069)",
     cut: "انقطع النقل",
     over: "انتهى، ولم تعد نتيجته معروفة",
   },
@@ -77,9 +80,9 @@ export default {
     failed: "נכשל",
     stalled: "נעצר",
     cancelled: "בוטל",
-    of: "{0} מתוך {1}",
-    left: "נותרו {0}",
-    refused: "השרת סירב (סטטוס {0})",
+    of: "\u200f\u2068{0}\u2069 מתוך \u2068{1}\u2069",
+    left: "נותרו \u2068{0}\u2069",
+    refused: "השרת סירב (סטטוס \u2068{0}\u2069)",
     cut: "ההעברה נקטעה",
     over: "היא הסתיימה; כבר לא ידוע איך",
   },

@@ -81,6 +81,8 @@ export async function ask(url, signal, etag) {
  */
 export class Channel {
   static #channels = new Map();
+  /** By address: until when no stream is tried. */
+  static #noStreamUntil = new Map();
 
   static subscribe(identifier, show, listener) {
     const address = new URL(show, document.baseURI).href;
@@ -100,7 +102,6 @@ export class Channel {
   #streamed = [];
   #live = false;
   #streamSince = 0;
-  #noStreamUntil = 0;
 
   constructor(address) {
     this.#address = address;
@@ -172,13 +173,13 @@ export class Channel {
   }
 
   #noStream() {
-    return !document.hidden && performance.now() < this.#noStreamUntil;
+    return !document.hidden && performance.now() < Channel.#noStreamUntil.get(this.#address);
   }
 
   /** Open a stream where none has all ids. What ends within its first PACE needs none. */
   #openStream() {
-    const asked = [...this.#watched].filter(([, { last }]) => last);
-    const identifiers = asked.map(([identifier]) => identifier).slice(0, IDS_PER_STREAM);
+    const told = [...this.#watched].filter(([, { last }]) => last && last.state !== "unreachable");
+    const identifiers = told.map(([identifier]) => identifier).slice(0, IDS_PER_STREAM);
     if (document.hidden || this.#noStream()) return;
     if (identifiers.every((each) => this.#streamed.includes(each))) return;
     this.#endStream();
@@ -196,16 +197,17 @@ export class Channel {
     // One that comes back tells what has changed, which may be nothing.
     stream.onopen = () => (this.#live = proven);
     stream.onerror = () => {
-      const pause = this.#streamed.length ? RETRY_STREAM : 0;
-      if (stream.readyState === EventSource.CLOSED) this.#endStream(pause);
+      // A server that answers polls and refuses a stream, as one of few threads, does so each time.
+      const pause = proven ? RETRY_STREAM : Infinity;
+      if (stream.readyState === EventSource.CLOSED) this.#endStream(this.#streamed.length && pause);
       else this.#distrust();
     };
   }
 
-  #endStream(pause = 0) {
+  #endStream(pause) {
     this.#stream?.close();
     this.#streamed = [];
-    this.#noStreamUntil = performance.now() + pause;
+    if (pause) Channel.#noStreamUntil.set(this.#address, performance.now() + pause);
     this.#distrust();
   }
 
@@ -297,13 +299,13 @@ export class Meter {
     this.tick(now);
   }
 
-  #count({ received, sent, request_size: requestSize, response_size: responseSize }, now) {
-    const download = requestSize === 0;
-    // Without a Content-Length, response_size is what was produced so far.
-    this.#grows ||= this.#responseSize > 0 && responseSize !== this.#responseSize;
-    this.#responseSize = responseSize;
+  #count({ received, sent, request_size, response_size }, now) {
+    const download = request_size === 0;
     const amount = download ? sent : received;
-    this.total = download && this.#grows ? null : download ? responseSize : requestSize;
+    // Without a Content-Length, response_size is what was produced so far.
+    this.#grows ||= this.#responseSize > 0 && response_size !== this.#responseSize;
+    this.#responseSize = response_size;
+    this.total = download ? (this.#grows ? null : response_size) : request_size;
     const atWork = download ? amount === 0 : amount === this.total;
     const phase = atWork ? "processing" : download ? "downloading" : "uploading";
     if (amount !== this.amount || phase !== this.#phase) this.#moved = now;
@@ -320,7 +322,8 @@ export class Meter {
     const known = this.#phase !== "waiting" && !this.over;
     const stalled = known && since !== null && now - since >= STALLED;
     this.state = stalled ? "stalled" : this.#phase;
-    this.rate = moving && !stalled && now - this.#began >= 1000 ? this.#estimate.rate : null;
+    const { rate } = this.#estimate;
+    this.rate = rate > 0 && moving && !stalled && now - this.#began >= 1000 ? rate : null;
     this.secondsLeft = this.rate && this.#estimate.secondsTo(this.total, now);
     if (known) this.value = this.total ? Math.min(1, this.amount / this.total) : null;
     if (this.#phase === "done") this.value = 1;
@@ -347,15 +350,10 @@ const DICTIONARIES = {
   },
 };
 
-let loading = null;
-
-function loadWords(language) {
-  if (DICTIONARIES[language.split("-")[0]]) return Promise.resolve();
-  loading ??= import("./progress-languages.js").then(
-    (module) => Object.assign(DICTIONARIES, module.default),
-    () => {},
-  );
-  return loading;
+async function loadWords(language) {
+  if (DICTIONARIES[language.split("-")[0]]) return;
+  const module = await import("./progress-languages.js").catch(() => ({}));
+  Object.assign(DICTIONARIES, module.default);
 }
 
 function number(value, language, options) {
@@ -403,11 +401,11 @@ STYLE.replaceSync(`
     --_track: var(--progress-track-color, light-dark(#e6e8ed, #31353e));
   }
   :host([hidden]) { display: none; }
-  :host([state="failed"]) { --_fill: var(--progress-failed-color, light-dark(#b3261e, #ff9d94)); }
-  [part="head"] { display: flex; justify-content: space-between; gap: 1em; }
-  [part="label"] { overflow-wrap: anywhere; }
-  [part="status"], [part="detail"] { display: block; font-variant-numeric: tabular-nums; }
-  [part="detail"] { font-size: smaller; min-block-size: 1lh; overflow-wrap: anywhere; }
+  :host([state=failed]) { --_fill: var(--progress-failed-color, light-dark(#b3261e, #ff9d94)); }
+  [part=head] { display: flex; justify-content: space-between; gap: 1em; }
+  [part=label] { overflow-wrap: anywhere; }
+  [part=status], [part=detail] { display: block; font-variant-numeric: tabular-nums; }
+  [part=detail] { font-size: smaller; min-block-size: 1lh; overflow-wrap: anywhere; }
   progress {
     appearance: none;
     display: block;
@@ -422,13 +420,16 @@ STYLE.replaceSync(`
   ::-webkit-progress-bar { background: var(--_track); }
   ::-webkit-progress-value { background: var(--_fill); }
   ::-moz-progress-bar { background: var(--_fill); }
-  [role="status"] { position: absolute; inline-size: 1px; overflow: hidden; clip-path: inset(50%); }
+  :indeterminate { --_track: linear-gradient(90deg, #0000, var(--_fill), #0000); }
+  [role=status] { position: absolute; inline-size: 1px; overflow: hidden; clip-path: inset(50%); }
   @media (prefers-reduced-motion: no-preference) {
     ::-webkit-progress-value { transition: inline-size 0.25s linear; }
-    :host([state="processing"]) progress, :indeterminate { animation: breathe 1.6s infinite; }
+    :host([state=processing]) progress, :indeterminate { animation: breathe 1.6s infinite; }
     @keyframes breathe { 50% { opacity: 0.45; } }
   }
-  @media (forced-colors: active) { progress { appearance: auto; } }
+  @media (forced-colors: active) {
+    progress { border: 1px solid; forced-color-adjust: none; --_fill: Highlight; --_track: Canvas; }
+  }
 `);
 
 function element(name, attributes, ...children) {
@@ -518,7 +519,9 @@ export class TransferProgress extends HTMLElement {
     const [headline, details] = [this.#headline(), this.#details()];
     this.#label.textContent = this.getAttribute("label");
     this.#status.textContent = headline;
-    this.#detail.textContent = details.join(" · ");
+    // Each in its own direction, whatever the words around it are.
+    const parts = details.flatMap((each) => [" · ", element("bdi", {}, each)]);
+    this.#detail.replaceChildren(...parts.slice(1));
     this.#bar.setAttribute("aria-label", this.#name());
     this.#bar.setAttribute("aria-valuetext", [headline, ...details].join(", "));
     this.setAttribute("state", meter.state);
