@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ PIECE = 1 << 16
 #: The word for the standard input.
 STDIN = "-"
 
-#: Where the standard input is read: past the buffer of the interpreter, which would read ahead.
+#: Where the standard input is read. The interpreter's own file object would read ahead.
 _STDIN_DESCRIPTOR = 0
 
 _OTHER_TYPE = "application/octet-stream"
@@ -55,18 +56,14 @@ class File:
         """Yield what is in it: as much as its size tells. Raises `FileError`."""
         left = self.size
         try:
-            descriptor = _open(self.path)
-            try:
+            with _open(self.path) as file:
                 while left is None or left > 0:
-                    piece = os.read(descriptor, PIECE if left is None else min(PIECE, left))
+                    piece = os.read(file.fileno(), PIECE if left is None else min(PIECE, left))
                     if not piece:
                         break
                     if left is not None:
                         left -= len(piece)
                     yield piece
-            finally:
-                if descriptor != _STDIN_DESCRIPTOR:
-                    os.close(descriptor)
         except OSError as error:
             raise FileError(f"{self.path}: {error.strerror}") from error
         if left:
@@ -79,9 +76,7 @@ def find_file(path: str) -> File:
         status = os.fstat(_STDIN_DESCRIPTOR) if path == STDIN else Path(path).stat()
         if path != STDIN and not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        size = None
-        if stat.S_ISREG(status.st_mode):
-            size = status.st_size
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
         if size is not None and path == STDIN:
             size = max(0, size - os.lseek(_STDIN_DESCRIPTOR, 0, os.SEEK_CUR))
     except (OSError, ValueError) as error:
@@ -91,8 +86,11 @@ def find_file(path: str) -> File:
     return File(path, size)
 
 
-def _open(path: str) -> int:
-    return _STDIN_DESCRIPTOR if path == STDIN else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _open(path: str) -> FileIO:
+    """Open a file without a buffer: it is sent in the pieces that are read."""
+    if path == STDIN:
+        return FileIO(_STDIN_DESCRIPTOR, closefd=False)
+    return FileIO(path)
 
 
 @dataclass(frozen=True, slots=True)

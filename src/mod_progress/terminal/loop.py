@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from mod_progress.terminal.display import Display, Lines
 
 #: What a shell says of a program that a signal ended, more than the number of the signal.
 _BY_SIGNAL = 128
+
+#: What a shell says of a program that SIGPIPE (13) ended. Windows has no such signal.
+_BROKEN_PIPE = _BY_SIGNAL + 13
 
 #: Seconds from one picture to the next.
 _REFRESH = 0.1
@@ -53,7 +57,7 @@ def run_display(work: Coroutine[Any, Any, int], display: Refreshed) -> int:
         # Whoever read the output has left, as `head` does: the end is silent. The interpreter would
         # complain when it closes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BY_SIGNAL + signal.SIGPIPE
+        return _BROKEN_PIPE
 
 
 async def _work(work: Coroutine[Any, Any, int], display: Refreshed) -> int:
@@ -65,7 +69,8 @@ async def _work(work: Coroutine[Any, Any, int], display: Refreshed) -> int:
         terminated = True
         task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    with suppress(NotImplementedError):  # of Windows' event loop
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
         while not task.done():
             display.refresh()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import socket
 import struct
 import sys
-import termios
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +21,14 @@ from mod_progress.terminal.body import Body, FileError
 from mod_progress.terminal.client import Field, add_fields, open_client
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.transfer import FIRST_ERROR_STATUS, Snapshot, State
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows has neither
+    _UNSENT_IS_TOLD = False
+else:
+    _UNSENT_IS_TOLD = sys.platform.startswith("linux")
 
 #: Seconds until a connection is there. Nothing else has a limit: a person who waits can end it.
 _CONNECT = 10.0
@@ -192,7 +198,7 @@ class Upload:
 
     def _count_unsent(self) -> int:
         """Return how many bytes the system has not brought to the server, or to a proxy."""
-        if self._stream is None or not sys.platform.startswith("linux"):
+        if self._stream is None or not _UNSENT_IS_TOLD:
             return 0
         try:
             number = fcntl.ioctl(
