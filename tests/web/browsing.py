@@ -59,7 +59,10 @@ def serving(directory: Path, *arguments: str) -> Iterator[Server]:
 
 @contextmanager
 def throttled(page: Page, rate: int) -> Iterator[None]:
-    """Let the page send no more than so many bytes a second, for a while."""
+    """Let the page send no more than so many bytes a second, for as long as the block runs.
+
+    A file should be so large that it takes many times as long as what happens in the block.
+    """
     session = page.context.new_cdp_session(page)
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
     session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": rate})
@@ -68,7 +71,11 @@ def throttled(page: Page, rate: int) -> Iterator[None]:
 
 
 def make_file(path: Path, size: int) -> Path:
-    path.write_bytes(os.urandom(size))
+    """Make a file whose every MiB is the same."""
+    block = os.urandom(min(size, 1 << 20))
+    with path.open("wb") as file:
+        for begin in range(0, size, 1 << 20):
+            file.write(block[: size - begin])
     return path
 
 

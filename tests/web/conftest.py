@@ -5,7 +5,6 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -128,7 +127,7 @@ def backed_server(tmp_path: Path, release: threading.Event) -> Iterator[Server]:
     site = tmp_path / "site.conf"
     with ThreadingHTTPServer(("127.0.0.1", 0), Backend) as backend:
         site.write_text(SITE.format(backend=backend.server_port, web=files("mod_progress") / "web"))
-        threading.Thread(target=backend.serve_forever).start()
+        threading.Thread(target=backend.serve_forever, args=(0.01,)).start()
         with serving(tmp_path, str(site)) as running:
             yield running
             release.set()
@@ -150,14 +149,24 @@ def show(playground: Playground) -> Iterator[ScriptedShow]:
     show.close()
 
 
+@pytest.fixture(scope="package")
+def lasting_playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    """A playground behind a gateway, for all tests."""
+    folder = tmp_path_factory.mktemp("playground")
+    site = folder / "site.conf"
+    with running_playground() as playground:
+        site.write_text(PLAYGROUND_SITE.format(port=playground.server_port))
+        with serving(folder, str(site)) as gateway:
+            playground.url = gateway.url
+            yield playground
+
+
 @pytest.fixture
-def tracked_playground(playground: Playground, tmp_path: Path) -> Iterator[Server]:
-    """A gateway before the playground, which tracks what has an id."""
-    site = tmp_path / "site.conf"
-    site.write_text(PLAYGROUND_SITE.format(port=playground.server_port))
-    with serving(tmp_path, str(site)) as running:
-        yield running
-        playground.gate.set()
+def tracked_playground(lasting_playground: Playground) -> Iterator[Playground]:
+    """A playground behind a gateway, which tracks what has an id."""
+    lasting_playground.reset()
+    yield lasting_playground
+    lasting_playground.gate.set()
 
 
 @pytest.fixture(scope="session")
@@ -175,19 +184,12 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
-
-
-@pytest.fixture(scope="package")
-def keeping_browser(playwright: Playwright) -> Iterator[Browser]:
-    """A browser that keeps pages for when people go back, which Playwright switches off."""
-    browser = playwright.chromium.launch(
+    return playwright.chromium.launch(
         executable_path="/usr/bin/chromium",
         args=CHROMIUM_FLAGS,
+        # As people's browsers, it keeps pages for when somebody goes back.
         ignore_default_args=["--disable-back-forward-cache"],
     )
-    yield browser
-    browser.close()
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
@@ -197,19 +199,6 @@ reported_by_browser = re.compile("/(uploads?/|progress|favicon.ico)").search
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page in a context of its own; none may complain of anything."""
-    with page_opener(browser) as opener:
-        yield opener
-
-
-@pytest.fixture
-def open_kept_page(keeping_browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page that the browser keeps when it goes elsewhere."""
-    with page_opener(keeping_browser) as opener:
-        yield opener
-
-
-@contextmanager
-def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

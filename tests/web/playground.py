@@ -58,15 +58,20 @@ class Playground(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        #: Where browsers reach it.
         self.url = f"http://127.0.0.1:{self.server_port}/"
+        #: Answers GET /progress, where the playground is its own show.
+        self.show: Callable[[BaseHTTPRequestHandler], None] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what a test has set."""
         self.pages: dict[str, bytes] = {"/": page_of("")}
         #: Scripts, and styles.
         self.scripts: dict[str, bytes] = {}
         self.policy = POLICY
         #: Lets what waits go on.
         self.gate = threading.Event()
-        #: Answers GET /progress, where the playground is its own show.
-        self.show: Callable[[BaseHTTPRequestHandler], None] | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of pages that have left."""
@@ -152,7 +157,7 @@ def _encode(value: str | None) -> bytes | None:
 @contextmanager
 def running_playground() -> Iterator[Playground]:
     with Playground() as playground:
-        thread = threading.Thread(target=playground.serve_forever)
+        thread = threading.Thread(target=playground.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield playground

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.browsing import Server, make_file, throttled
+from tests.web.browsing import make_file, throttled
 from tests.web.playground import DOWNLOAD_SIZE, Playground, page_of
 
 FORM = """
@@ -41,14 +41,13 @@ def form_page(action: str, attributes: str = "") -> bytes:
 def open_form(
     open_page: Callable[..., Page],
     playground: Playground,
-    server: Server,
     action: str,
     attributes: str = "",
 ) -> Page:
     playground.pages["/"] = form_page(action, attributes)
     playground.pages["/thanks"] = page_of("<h1>Thank you</h1>")
     playground.scripts["/listen.js"] = LISTEN
-    return open_page(server.url)
+    return open_page(playground.url)
 
 
 def send(page: Page, *files: Path) -> None:
@@ -68,12 +67,11 @@ def part(bar: Locator, name: str) -> Locator:
 
 def test_a_form_that_goes_to_another_page_has_a_bar_meanwhile(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    playground.gate.set()
-    page = open_form(open_page, playground, tracked_playground, "/upload/redirect?a=b%20c")
+    tracked_playground.gate.set()
+    page = open_form(open_page, tracked_playground, "/upload/redirect?a=b%20c")
     with throttled(page, RATE), page.expect_request("**/upload/**") as sent:
         send(page, make_file(tmp_path / "film.mkv", SIZE))
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
@@ -85,12 +83,11 @@ def test_a_form_that_goes_to_another_page_has_a_bar_meanwhile(
 
 def test_a_form_in_a_frame_shows_the_end(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    playground.policy += "; frame-src 'self'"
-    page = open_form(open_page, playground, tracked_playground, "/upload/200", 'target="result"')
+    tracked_playground.policy += "; frame-src 'self'"
+    page = open_form(open_page, tracked_playground, "/upload/200", 'target="result"')
     page.evaluate(
         "document.body.append(Object.assign(document.createElement('iframe'), {name: 'result'}))"
     )
@@ -99,7 +96,7 @@ def test_a_form_in_a_frame_shows_the_end(
     send(page, make_file(tmp_path / "one", SIZE), make_file(tmp_path / "two", 1))
     expect(part(bar, "label")).to_have_text("one +1")
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "status")).to_have_text("Done")
     assert told(page)[-1] == ["done", "done", 1]
     # Again: with a new id, in the same bar.
@@ -115,11 +112,10 @@ def test_a_form_in_a_frame_shows_the_end(
 
 def test_a_button_with_a_place_of_its_own(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    playground.pages["/"] = page_of(
+    tracked_playground.pages["/"] = page_of(
         """<form data-progress data-progress-label="Your video" enctype="multipart/form-data">
         <input type="file" name="file" id="file"><transfer-progress></transfer-progress>
         <input name="action"><input name="method">
@@ -138,17 +134,16 @@ def test_a_button_with_a_place_of_its_own(
     send(page, make_file(tmp_path / "film.mkv", 100_000))
     expect(part(bar, "label")).to_have_text("Your video")
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "detail")).to_have_text("The server refused it (status 413)")
 
 
 def test_a_form_that_is_not_sent_has_no_bar(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    page = open_form(open_page, playground, tracked_playground, "/upload/200")
+    page = open_form(open_page, tracked_playground, "/upload/200")
     page.clock.install()
     page.evaluate("addEventListener('submit', (event) => event.preventDefault())")
     bar = page.locator("transfer-progress")
@@ -160,14 +155,14 @@ def test_a_form_that_is_not_sent_has_no_bar(
 
 
 def test_forms_that_send_no_body_and_others_stay_as_they_are(
-    open_page: Callable[..., Page], playground: Playground, tracked_playground: Server
+    open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
-    playground.pages["/"] = page_of(
+    tracked_playground.pages["/"] = page_of(
         '<form data-progress action="/thanks"><button>Search</button></form>'
         '<form method="post" action="/upload/redirect"><button>Plain</button></form>'
     )
-    playground.pages["/thanks"] = page_of("<h1>Thank you</h1>")
-    playground.gate.set()
+    tracked_playground.pages["/thanks"] = page_of("<h1>Thank you</h1>")
+    tracked_playground.gate.set()
     page = open_page(tracked_playground.url)
     for name, place in (("Search", "thanks?"), ("Plain", "thanks")):
         page.get_by_role("button", name=name).click()
@@ -180,9 +175,9 @@ LINK = '<p><a data-progress href="/{path}?a=b%20c">The film</a></p>'
 
 
 def test_a_download_has_a_bar(
-    open_page: Callable[..., Page], playground: Playground, tracked_playground: Server
+    open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
-    playground.pages["/"] = page_of(LINK.format(path="download"))
+    tracked_playground.pages["/"] = page_of(LINK.format(path="download"))
     page = open_page(tracked_playground.url)
     link = page.get_by_role("link", name="The film")
     with page.expect_download() as download:
@@ -194,21 +189,21 @@ def test_a_download_has_a_bar(
     expect(bar).to_have_attribute("state", "downloading")
     # People who copy the link get it without the id.
     assert link.get_attribute("href") == "/download?a=b%20c"
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "status")).to_have_text("Done")
     assert download.value.path().stat().st_size == DOWNLOAD_SIZE
     assert "?a=b%20c&X-Progress-ID=own~" in download.value.url
 
 
 def test_a_download_whose_size_nobody_knows(
-    open_page: Callable[..., Page], playground: Playground, tracked_playground: Server
+    open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
-    playground.pages["/"] = page_of(LINK.format(path="download/unsized"))
+    tracked_playground.pages["/"] = page_of(LINK.format(path="download/unsized"))
     page = open_page(tracked_playground.url)
     with page.expect_download():
         page.get_by_role("link", name="The film").click()
     bar = page.locator("transfer-progress")
     expect(part(bar, "detail")).to_contain_text("200 kB")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "status")).to_have_text("Done")
     expect(part(bar, "detail")).to_have_text("400 kB")

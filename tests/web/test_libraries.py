@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.browsing import Server, make_file
+from tests.web.browsing import make_file
 from tests.web.libraries import HTMX_2, HTMX_4, TURBO, Library
 from tests.web.playground import Playground, page_of
 
@@ -23,7 +23,6 @@ def recipe(name: str) -> str:
 def open_recipe(
     open_page: Callable[..., Page],
     playground: Playground,
-    server: Server,
     name: str,
     library: Library,
     packages: Path,
@@ -32,7 +31,7 @@ def open_recipe(
     playground.scripts["/library.js"] = library.find(packages)
     # htmx adds a style of its own, and both put what they get into the page.
     playground.policy = "default-src 'self' 'unsafe-inline'; img-src data:"
-    return open_page(server.url)
+    return open_page(playground.url)
 
 
 def send(page: Page, file: Path) -> Locator:
@@ -48,17 +47,16 @@ def part(bar: Locator, name: str) -> Locator:
 @pytest.mark.parametrize("library", [HTMX_2, HTMX_4], ids=lambda library: library.package)
 def test_htmx(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     packages: Path,
     tmp_path: Path,
     library: Library,
 ) -> None:
-    page = open_recipe(open_page, playground, tracked_playground, "htmx", library, packages)
+    page = open_recipe(open_page, tracked_playground, "htmx", library, packages)
     bar = send(page, make_file(tmp_path / "film.mkv", 1_000_000))
     expect(part(bar, "label")).to_have_text("film.mkv")
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "status")).to_have_text("Done")
     expect(page.locator("#result")).to_have_text("This is what the server says.")
 
@@ -66,38 +64,36 @@ def test_htmx(
 @pytest.mark.parametrize("library", [HTMX_2, HTMX_4], ids=lambda library: library.package)
 def test_a_field_that_htmx_sends_at_once(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     packages: Path,
     tmp_path: Path,
     library: Library,
 ) -> None:
     name = "A field that is sent at once"
-    page = open_recipe(open_page, playground, tracked_playground, name, library, packages)
+    page = open_recipe(open_page, tracked_playground, name, library, packages)
     page.locator("input").set_input_files(str(make_file(tmp_path / "film.mkv", 1000)))
     bar = page.locator("input + transfer-progress")
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(part(bar, "status")).to_have_text("Done")
 
 
 @pytest.mark.parametrize("outcome", ["redirect", "422"])
 def test_turbo(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     packages: Path,
     tmp_path: Path,
     outcome: str,
 ) -> None:
-    playground.pages["/thanks"] = b"<!doctype html><title>Thanks</title><h1>Thank you</h1>"
-    page = open_recipe(open_page, playground, tracked_playground, "Turbo", TURBO, packages)
+    tracked_playground.pages["/thanks"] = b"<!doctype html><title>Thanks</title><h1>Thank you</h1>"
+    page = open_recipe(open_page, tracked_playground, "Turbo", TURBO, packages)
     page.evaluate("window.mark = 'the same page'")
     page.locator("form").evaluate("(form, to) => (form.action = `/upload/${to}`)", outcome)
     bar = send(page, make_file(tmp_path / "film.mkv", 1_000_000))
     expect(part(bar, "label")).to_have_text("film.mkv")
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     if outcome == "redirect":
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     else:
@@ -108,17 +104,16 @@ def test_turbo(
 
 def test_turbo_keeps_no_old_bar(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     packages: Path,
     tmp_path: Path,
 ) -> None:
-    playground.pages["/thanks"] = b"<!doctype html><title>Thanks</title><h1>Thank you</h1>"
-    page = open_recipe(open_page, playground, tracked_playground, "Turbo", TURBO, packages)
+    tracked_playground.pages["/thanks"] = b"<!doctype html><title>Thanks</title><h1>Thank you</h1>"
+    page = open_recipe(open_page, tracked_playground, "Turbo", TURBO, packages)
     page.locator("form").evaluate("form => (form.action = '/upload/redirect')")
     bar = send(page, make_file(tmp_path / "film.mkv", 1_000_000))
     expect(part(bar, "status")).to_have_text("Processing")
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     page.evaluate("history.back()")
     expect(page.get_by_role("button", name="Upload")).to_be_visible()

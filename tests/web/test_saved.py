@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.web.browsing import Server, choose, make_file, row
@@ -102,14 +101,18 @@ def test_what_is_no_picture_has_none(
     expect(page.locator("li canvas, li img")).to_have_count(0)
 
 
-@pytest.mark.parametrize("kept", ["nonsense", "7", '{"a": 1}', "[7, null]", '[{"name": "x"}]'])
+#: What other pages of the site may have put where the list is.
+NO_LISTS = ["nonsense", "7", '{"a": 1}', "[7, null]", '[{"name": "x"}]']
+
+
 def test_a_list_that_is_not_ours_is_no_list(
-    open_page: Callable[..., Page], server: Server, tmp_path: Path, kept: str
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
 ) -> None:
     page = open_page(server.url)
-    page.evaluate("kept => localStorage.setItem('mod_progress.saved', kept)", kept)
-    page.reload()
-    choose(page, make_file(tmp_path / "film.mkv", 10))
-    expect(row(page, "film.mkv").get_by_role("link")).to_be_visible()
-    page.reload()
-    expect(saved_items(page)).to_have_count(1)
+    for kept in NO_LISTS:
+        page.evaluate("kept => localStorage.setItem('mod_progress.saved', kept)", kept)
+        page.reload()
+        choose(page, make_file(tmp_path / "film.mkv", 10))
+        expect(row(page, "film.mkv").get_by_role("link")).to_be_visible()
+        page.reload()
+        expect(saved_items(page)).to_have_count(1)

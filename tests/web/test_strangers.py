@@ -40,12 +40,16 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "site.conf").write_text(SITE)
-    (tmp_path / "www" / "uploads").mkdir(parents=True)
-    (tmp_path / "www" / "index.html").write_text("<!doctype html><body>Our own page")
-    with serving(tmp_path, "site.conf") as running:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A site that has the uploads already."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "site.conf").write_text(SITE)
+    (folder / "www" / "uploads").mkdir(parents=True)
+    (folder / "www" / "index.html").write_text("<!doctype html><body>Our own page")
+    for name, content in UPLOADED.items():
+        (folder / "www" / "uploads" / name).write_text(content)
+    with serving(folder, "site.conf") as running:
         yield running
 
 
@@ -88,8 +92,6 @@ def test_a_name_that_was_pointed_at_this_machine_reaches_nothing(
 
 
 def test_what_strangers_upload_does_not_run(context: BrowserContext, site: Server) -> None:
-    for name, content in UPLOADED.items():
-        (site.uploads.parent / "www" / "uploads" / name).write_text(content)
     page = context.new_page()
     page.goto(f"{site.url}index.html")
     page.evaluate(
@@ -116,14 +118,11 @@ def test_what_strangers_upload_does_not_run(context: BrowserContext, site: Serve
     assert page.evaluate("document.querySelector('img').naturalWidth") == 9
 
 
-@pytest.mark.parametrize("name", ["page.html", "page.xhtml", "image.svg", "unknown"])
-def test_a_page_of_a_stranger_is_saved_and_not_shown(
-    context: BrowserContext, site: Server, name: str
-) -> None:
-    (site.uploads.parent / "www" / "uploads" / name).write_text(UPLOADED[name])
+def test_a_page_of_a_stranger_is_saved_and_not_shown(context: BrowserContext, site: Server) -> None:
     page = context.new_page()
     page.goto(f"{site.url}index.html")
-    with page.expect_download() as download:
-        page.evaluate("url => { location = url }", f"{site.url}uploads/{name}")
-    assert Path(download.value.path()).read_text() == UPLOADED[name]
-    expect(page.locator("body")).to_contain_text("Our own page")
+    for name in ("page.html", "page.xhtml", "image.svg", "unknown"):
+        with page.expect_download() as download:
+            page.evaluate("url => { location = url }", f"{site.url}uploads/{name}")
+        assert Path(download.value.path()).read_text() == UPLOADED[name]
+        expect(page.locator("body")).to_contain_text("Our own page")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import JSHandle, Page, expect
 
 from tests.connections import wait_until
-from tests.web.browsing import Server, make_file, throttled
+from tests.web.browsing import make_file, throttled
 from tests.web.playground import Playground
 from tests.web.shows import ScriptedShow
 
@@ -26,28 +26,27 @@ def example(heading: str) -> bytes:
 
 def test_the_example_of_a_form_works(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    playground.pages["/"] = example("A bar for a form")
+    tracked_playground.pages["/"] = example("A bar for a form")
     page = open_page(tracked_playground.url)
     page.locator("input").set_input_files(str(make_file(tmp_path / "film.mkv", 100_000)))
     page.locator("button").evaluate("button => { button.click(); }")
     # The browser waits for the next page. It lets nobody look into this one, whose requests go on.
     with page.expect_request("**/progress?**"):
         pass
-    playground.gate.set()
+    tracked_playground.gate.set()
     expect(page.get_by_text("This is what the server says.")).to_be_visible()
 
 
 def test_the_example_of_a_download_works(
-    open_page: Callable[..., Page], playground: Playground, tracked_playground: Server
+    open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
     markup = example("A bar for a download").replace(b"/films/1.mkv", b"/download")
-    playground.pages["/"] = markup
+    tracked_playground.pages["/"] = markup
     page = open_page(tracked_playground.url)
-    playground.gate.set()
+    tracked_playground.gate.set()
     with page.expect_download():
         page.get_by_role("link").click()
     expect(page.locator("transfer-progress [part=status]")).to_have_text("Done")
@@ -55,12 +54,11 @@ def test_the_example_of_a_download_works(
 
 def test_the_example_of_an_own_page_works(
     open_page: Callable[..., Page],
-    playground: Playground,
-    tracked_playground: Server,
+    tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    playground.pages["/"] = example("Write your own")
-    playground.policy = "default-src 'self' 'unsafe-inline'; img-src data:"
+    tracked_playground.pages["/"] = example("Write your own")
+    tracked_playground.policy = "default-src 'self' 'unsafe-inline'; img-src data:"
     page = open_page(tracked_playground.url)
     bar = page.locator("#bar")
     with throttled(page, 2_000_000), page.expect_response("**/upload?*") as response:
@@ -68,7 +66,7 @@ def test_the_example_of_an_own_page_works(
         values = [0.0]
         while values[-1] < 1:
             values.append(bar.evaluate("bar => bar.value"))
-        playground.gate.set()
+        tracked_playground.gate.set()
     assert response.value.status == 200
     assert len(set(values)) > 3
     assert values == sorted(values)
