@@ -70,6 +70,16 @@ def throttled(page: Page, rate: int) -> Iterator[None]:
     session.detach()
 
 
+def hurry(page: Page) -> None:
+    """Let what the page waits for come ten times as soon."""
+    page.evaluate(
+        """() => {
+            const wait = setTimeout;
+            window.setTimeout = (callback, milliseconds) => wait(callback, milliseconds / 10);
+        }"""
+    )
+
+
 def make_file(path: Path, size: int) -> Path:
     """Make a file whose every MiB is the same."""
     block = os.urandom(min(size, 1 << 20))

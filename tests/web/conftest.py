@@ -5,6 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -199,6 +200,19 @@ reported_by_browser = re.compile("/(uploads?/|progress|favicon.ico)").search
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page in a context of its own; none may complain of anything."""
+    with page_opener(browser) as opener:
+        yield opener
+
+
+@pytest.fixture(scope="module")
+def lasting_page(browser: Browser) -> Iterator[Page]:
+    """A page of the playground, for all tests of a module that leave nothing behind in it."""
+    with running_playground() as playground, page_opener(browser) as opener:
+        yield opener(playground.url)
+
+
+@contextmanager
+def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

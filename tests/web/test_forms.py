@@ -77,7 +77,7 @@ def test_a_form_that_goes_to_another_page_has_a_bar_meanwhile(
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert "?a=b%20c&X-Progress-ID=own~" in sent.value.url
     values = [value for _, state, value in told(page) if state == "uploading"]
-    assert len({*values}) > 3
+    assert len({*values}) > 1
     assert values == sorted(values, key=str)
 
 

@@ -17,7 +17,7 @@ from tests.web.browsing import ELSEWHERE, Server, choose, make_file, row, said, 
 def test_a_bar_tells_what_the_server_has(
     open_page: Callable[..., Page], server: Server, tmp_path: Path
 ) -> None:
-    size = 20_000_000
+    size = 30_000_000
     film = make_file(tmp_path / "a film.mkv", size)
     page = open_page(server.url)
     with throttled(page, 20_000_000):
@@ -30,9 +30,9 @@ def test_a_bar_tells_what_the_server_has(
             values.append(bar.evaluate("bar => bar.value"))
             assert values[-1] * size <= server.ask(identifier)["received"]
         assert values == sorted(values)
-        assert len(set(values)) > 5
+        assert len(set(values)) > 2
         expect(row(page, "a film.mkv")).to_contain_text("Done")
-        expect(row(page, "a film.mkv")).to_contain_text("20.0 MB saved as a film.mkv in")
+        expect(row(page, "a film.mkv")).to_contain_text("30.0 MB saved as a film.mkv in")
         assert (server.uploads / "a film.mkv").read_bytes() == film.read_bytes()
         assert server.ask(identifier)["state"] == "done"
 
@@ -48,6 +48,8 @@ def test_amounts_rate_and_time_left_are_told(
         expect(page.get_by_role("progressbar")).to_have_attribute(
             "aria-valuetext", re.compile(r"^\d+%, .* of 80.0 MB")
         )
+        page.get_by_role("button", name="Cancel: film.mkv").click()
+        expect(row(page, "film.mkv")).to_contain_text("Cancelled")
 
 
 def test_several_files_take_turns(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from playwright.sync_api import JSHandle, Page
 
-from tests.web.playground import Playground
 
-
-@pytest.fixture
-def module(open_page: Callable[..., Page], playground: Playground) -> JSHandle:
-    return open_page(playground.url).evaluate_handle("import('/progress.js')")
+@pytest.fixture(scope="module")
+def module(lasting_page: Page) -> JSHandle:
+    return lasting_page.evaluate_handle("import('/progress.js')")
 
 
 WORDS = {

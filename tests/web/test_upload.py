@@ -68,7 +68,7 @@ def test_the_example_of_an_own_page_works(
             values.append(bar.evaluate("bar => bar.value"))
         tracked_playground.gate.set()
     assert response.value.status == 200
-    assert len(set(values)) > 3
+    assert len(set(values)) > 2
     assert values == sorted(values)
 
 
@@ -141,13 +141,10 @@ OUTCOMES: dict[tuple[str, bool], Any] = {
 }
 
 
-@pytest.mark.parametrize(("place", "cancelled"), OUTCOMES)
-def test_an_upload_tells_how_it_went(
-    module: JSHandle, playground: Playground, place: str, cancelled: bool
-) -> None:
+def test_an_upload_tells_how_it_went(module: JSHandle, playground: Playground) -> None:
     playground.gate.set()
-    playground.policy = ""
-    assert module.evaluate(UPLOAD, [place, cancelled]) == OUTCOMES[place, cancelled]
+    told = {each: module.evaluate(UPLOAD, each) for each in OUTCOMES}
+    assert told == OUTCOMES
 
 
 def test_a_refusal_that_the_browser_missed_is_asked_for(
