@@ -95,10 +95,13 @@ def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 
 @pytest.fixture
-def server(lasting_server: Server) -> Iterator[Server]:
-    """The default site, without uploads."""
+def server(lasting_server: Server, shared_context: BrowserContext) -> Iterator[Server]:
+    """The default site, without uploads, which the browser does not know."""
     yield lasting_server
     shutil.rmtree(lasting_server.uploads, ignore_errors=True)
+    with shared_context.new_page() as page:
+        page.goto(f"{lasting_server.url}icon.svg")
+        page.evaluate("localStorage.clear()")
 
 
 @pytest.fixture
@@ -194,26 +197,33 @@ def browser(playwright: Playwright) -> Browser:
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
-reported_by_browser = re.compile("/(uploads?/|progress|favicon.ico)").search
+reported_by_browser = re.compile(r"/(uploads?/|progress(\?|$)|favicon.ico)").search
+
+
+@pytest.fixture(scope="package")
+def shared_context(browser: Browser) -> BrowserContext:
+    """The profile that pages share: to make one takes longer than to open a page in it."""
+    return browser.new_context()
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page in a context of its own; none may complain of anything."""
-    with page_opener(browser) as opener:
+def open_page(browser: Browser, shared_context: BrowserContext) -> Iterator[Callable[..., Page]]:
+    """Open a page; none may complain of anything."""
+    with page_opener(browser, shared_context) as opener:
         yield opener
 
 
 @pytest.fixture(scope="module")
-def lasting_page(browser: Browser) -> Iterator[Page]:
+def lasting_page(browser: Browser, shared_context: BrowserContext) -> Iterator[Page]:
     """A page of the playground, for all tests of a module that leave nothing behind in it."""
-    with running_playground() as playground, page_opener(browser) as opener:
+    with running_playground() as playground, page_opener(browser, shared_context) as opener:
         yield opener(playground.url)
 
 
 @contextmanager
-def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
-    contexts: list[BrowserContext] = []
+def page_opener(browser: Browser, context: BrowserContext) -> Iterator[Callable[..., Page]]:
+    """Yield what opens a page, in ``context`` or, with ``apart`` or options, in one of its own."""
+    closing: list[Page | BrowserContext] = []
     complaints: list[str] = []
 
     def complain(message: ConsoleMessage) -> None:
@@ -225,16 +235,19 @@ def page_opener(browser: Browser) -> Iterator[Callable[..., Page]]:
         ):
             complaints.append(message.text)
 
-    def open_page(url: str, **options: Any) -> Page:
-        context = browser.new_context(**options)
-        context.on("console", complain)  # violations of the Content-Security-Policy, too
-        context.on("weberror", lambda failure: complaints.append(str(failure.error)))
-        contexts.append(context)
-        page = context.new_page()
+    def listen(page: Page) -> None:
+        page.on("console", complain)  # violations of the Content-Security-Policy, too
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def open_page(url: str, apart: bool = False, **options: Any) -> Page:
+        own = browser.new_context(**options) if apart or options else None
+        page = (own or context).new_page()
+        closing.append(own or page)
+        listen(page)
         page.goto(url)
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for each in closing:
+        each.close()
     assert complaints == []

@@ -123,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def reply(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
+        self.send_header("Cache-Control", "no-cache")  # the next test may have another
         self.send_header("Content-Security-Policy", self.server.policy)
         self._finish(body)
 

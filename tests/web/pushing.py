@@ -45,7 +45,7 @@ class PushingApp:
             answer = serve_script(path, dict(scope["headers"]).get)
             fields = [(name.lower().encode(), value.encode()) for name, value in answer.fields]
             assert isinstance(answer.body, bytes)
-            await _respond(send, fields, answer.body)
+            await _respond(send, fields, answer.body, answer.status)
         else:
             await _respond(send, [(b"content-type", b"text/html")], self.page)
 
@@ -55,9 +55,12 @@ class PushingApp:
         httpx.post(f"{self.url}upload?{query}", content=body, timeout=60)
 
 
-async def _respond(send: Any, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
-    fields = [*fields, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": fields})
+async def _respond(
+    send: Any, fields: list[tuple[bytes, bytes]], body: bytes, status: int = 200
+) -> None:
+    if status != 304:
+        fields = [*fields, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
 

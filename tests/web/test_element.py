@@ -104,11 +104,12 @@ def test_it_says_how_a_transfer_failed(
 def test_rate_and_time_left_count_down_and_stop_where_nothing_comes(
     open_page: Callable[..., Page], playground: Playground
 ) -> None:
-    bar = bar_in(open_page, playground, BAR)
-    page = bar.page
+    playground.pages["/"] = page_of(BAR)
+    page = open_page(playground.url, apart=True)
     page.clock.install(time=0)
     page.clock.pause_at(1000)
     page.reload()
+    bar = page.locator("transfer-progress")
     feed(bar, run(0))
     page.clock.run_for(2000)
     feed(bar, run(2_000_000))

@@ -43,11 +43,12 @@ def open_form(
     playground: Playground,
     action: str,
     attributes: str = "",
+    apart: bool = False,
 ) -> Page:
     playground.pages["/"] = form_page(action, attributes)
     playground.pages["/thanks"] = page_of("<h1>Thank you</h1>")
     playground.scripts["/listen.js"] = LISTEN
-    return open_page(playground.url)
+    return open_page(playground.url, apart=apart)
 
 
 def send(page: Page, *files: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_form_that_is_not_sent_has_no_bar(
     tracked_playground: Playground,
     tmp_path: Path,
 ) -> None:
-    page = open_form(open_page, tracked_playground, "/upload/200")
+    page = open_form(open_page, tracked_playground, "/upload/200", apart=True)
     page.clock.install()
     page.evaluate("addEventListener('submit', (event) => event.preventDefault())")
     bar = page.locator("transfer-progress")

@@ -49,7 +49,7 @@ def test_saved_files_are_links_that_survive_a_reload(
     expect(saved_items(page).first).to_contain_text("2 kB")
     assert saved_items(page).first.get_by_role("link").evaluate("a => a.href") == address
     # Another browser does not see them.
-    stranger = open_page(server.url)
+    stranger = open_page(server.url, apart=True)
     expect(stranger.get_by_role("heading", name="Upload files")).to_be_visible()
     expect(saved_items(stranger)).to_have_count(0)
 

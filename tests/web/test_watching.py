@@ -213,7 +213,7 @@ def test_a_server_that_goes_away_and_comes_back(
 ) -> None:
     playground.pages["/"] = bars_for("one")
     show.set("one", "running", 10)
-    page = open_page(playground.url)
+    page = open_page(playground.url, apart=True)
     bar = page.locator("transfer-progress")
     expect(status(bar)).to_have_text("10%")
     page.context.set_offline(True)
