@@ -369,12 +369,12 @@ class Publisher:
         self._publications = Publications()
 
 
-@cache
 def _begun(snapshot: Snapshot) -> Snapshot:
     """Return the beginning of a transfer: no process can have told less of it."""
     return Snapshot(State.RUNNING, request_size=snapshot.request_size)
 
 
+@cache
 def _warn_of_late_patching() -> None:
     """Warn once if gevent replaced ``time.sleep`` too late.
 
