@@ -35,7 +35,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {"fork": ["fork.py"]},
     {"shutdown": ["shutdown.py"]},
     {"stores": ["stores/*.py"]},
-    {"publisher": ["publication.py", "publisher.py"]},
+    {"publisher": ["patching.py", "publication.py", "publisher.py"]},
     {"tracker": ["tracker.py"]},
     {"show": ["show/*.py"]},
     {"delivery": ["delivery/*.py"], "middleware": ["middleware.py"]},

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 from mod_progress.options import OptionError, Options
 from mod_progress.show.answer import Answer
 from mod_progress.show.dump import Permission, answer_dump
+from mod_progress.show.health import answer_health
 from mod_progress.show.question import Question
 from mod_progress.show.responder import Responder
 from mod_progress.show.script import script_paths, serve_script
@@ -53,6 +54,8 @@ class BaseMiddleware(Generic[App]):
       called with the ASGI scope or the WSGI environ and returns True, or ``"ids"`` for somebody who
       may see whole ids too; anything else refuses, and so does an exception, which is logged. With
       ASGI it may be async. None: there is no such format;
+    - ``health``: a path that says whether this process works: 200, or 503 with the reasons. None:
+      there is no such path;
     - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
       are beside it. None: the middleware does not serve it.
 
@@ -74,13 +77,16 @@ class BaseMiddleware(Generic[App]):
         allow_origins: str | Iterable[str] = (),
         script: str | None = None,
         dump: Callable[[Any], object] | None = None,
+        health: str | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
         scripts = frozenset() if script is None else script_paths(_check_path("script", script))
         self._scripts = scripts
         #: The ends of the paths that the middleware answers itself.
-        self._ends = (self._show, *scripts)
+        self._health = None if health is None else _check_path("health", health)
+        own = [path for path in (self._health,) if path is not None]
+        self._ends = (self._show, *scripts, *own)
         self._selector = _check_track(track)
         self._permit = _check_dump(dump)
         self._options = Options(
@@ -104,15 +110,17 @@ class BaseMiddleware(Generic[App]):
         """Warn where the server, as it is configured, makes progress come late."""
 
     def _asks(self, method: str, path: str) -> bool:
-        """Whether a request asks how far a transfer is, or for the script."""
+        """Whether a request is for a path that the middleware answers itself."""
         if path == self._show:
             return self._responder.takes(method)
-        return path in self._scripts and method in ("GET", "HEAD")
+        return (path in self._scripts or path == self._health) and method in ("GET", "HEAD")
 
     def _answer_to(self, question: Question, path: str) -> Answer | Future[Answer]:
         """Answer a request that `_asks`."""
         if path == self._show:
             return self._responder.answer(question)
+        if path == self._health:
+            return answer_health(self._tracker)
         return serve_script(path, question.field)
 
     def _asks_for_dump(self, question: Question, path: str) -> bool:

@@ -9,7 +9,7 @@ from mod_progress.details import encode
 from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
 from mod_progress.transfer import Snapshot, State, Transfer
 
-__all__ = ["RENEWAL", "Publication", "Publications", "update_again", "write"]
+__all__ = ["RENEWAL", "Publication", "Publications", "begun", "update_again", "write"]
 
 #: The part of its size by which a transfer must have moved to be worth an update at once: one pixel
 #: of a bar of 200.
@@ -128,6 +128,11 @@ class Publications:
         """Forget the oldest ends beyond ``most``: the store may be away for long."""
         while len(self.ended) > most:
             self.ended.popitem(last=False)[1].transfer.end_published = True
+
+
+def begun(snapshot: Snapshot) -> Snapshot:
+    """Return the beginning of a transfer: no process can have told less of it."""
+    return Snapshot(State.RUNNING, request_size=snapshot.request_size)
 
 
 def update_again(transfer: Transfer, left: float) -> Update:

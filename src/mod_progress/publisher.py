@@ -10,29 +10,30 @@ know it, this one shows it all the same, and the other transfers are published.
 from __future__ import annotations
 
 import atexit
-import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from queue import Empty, SimpleQueue
 from weakref import WeakSet
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import for_each, renew_after_fork
-from mod_progress.publication import RENEWAL, Publication, Publications, update_again, write
-from mod_progress.stores.contract import WRITE_TIMEOUT, Store, StoreBusy, StoreError, lapsed
+from mod_progress.patching import warn_of_late_patching
+from mod_progress.publication import (
+    RENEWAL,
+    Publication,
+    Publications,
+    begun,
+    update_again,
+    write,
+)
+from mod_progress.stores.contract import LEASE, WRITE_TIMEOUT, Store, StoreBusy, StoreError, lapsed
 from mod_progress.table import LookupTable
 from mod_progress.transfer import Snapshot, State, Transfer
 
 __all__ = ["Publisher"]
-
-logger = logging.getLogger("mod_progress")
-
-#: ``time.sleep`` as it was when this module chose its locks and queues.
-_SLEEP = time.sleep
 
 #: Seconds between two looks at the running transfers: a show elsewhere may be 0.25 behind at most.
 TICK = 0.2
@@ -98,6 +99,10 @@ class Publisher:
         self._finalizer: object = None
         self._closing = False
         self._away = False
+        #: When the thread could not be started, and since when something waits to be published; 0
+        #: where that is not so.
+        self._unstarted = 0.0
+        self._late_since = 0.0
         #: Whether the store may have lost what was published.
         self._emptied = False
         self._next_look = 0.0
@@ -161,7 +166,7 @@ class Publisher:
                     return [own for _, own in shown]
             if not batch or self._away:
                 return [own for _, own in shown]
-            return [(known and known.snapshot) or _begun(own) for known, own in shown]
+            return [(known and known.snapshot) or begun(own) for known, own in shown]
         finally:
             if working:
                 self._working.release()
@@ -173,6 +178,25 @@ class Publisher:
             self._events.put(None)
             thread.join(CLOSE_TIMEOUT)
 
+    def lag(self) -> float:
+        """Return for how many seconds something has waited to be published; 0 if nothing has."""
+        waits = self._publications.running or self._publications.ended
+        since = self._unstarted or (waits and (self._late_since or self._next_look))
+        return max(0.0, time.monotonic() - since) if since else 0.0
+
+    def troubles(self) -> list[str]:
+        """Return in plain words what keeps transfers from being published; nobody is asked."""
+        with self._starting:
+            if self._unstarted:
+                self._start()  # where no new transfer comes, nobody else would
+            thread = self._thread
+            if self._unstarted or not (thread is None or thread.is_alive()):
+                return ["the thread that publishes transfers does not run"]
+        late = self.lag()
+        if self._away and late:
+            return ["transfers cannot be written to the store"]
+        return [f"transfers are published {late:.0f} seconds late"] if late > LEASE else []
+
     def _enqueue(self, transfer: Transfer, start: int) -> None:
         self._events.put((transfer, start))
         if self._thread is None:
@@ -182,13 +206,15 @@ class Publisher:
         with self._starting:
             if self._thread is not None:
                 return
-            _warn_of_late_patching()
+            warn_of_late_patching()
             thread = threading.Thread(target=self._run, name="mod_progress publisher", daemon=True)
             self._thread = thread
             try:
                 thread.start()
+                self._unstarted = 0.0
             except RuntimeError:  # there can be no more threads: the next transfer tries again
                 self._thread = None
+                self._unstarted = self._unstarted or time.monotonic()
             # A child of multiprocessing ends without running the interpreter's exit functions.
             util = sys.modules.get("multiprocessing.util")
             if util is not None and self._finalizer is None:
@@ -236,6 +262,7 @@ class Publisher:
                 # the first look. To ask the system about each would cost more than all the rest.
                 self._publish(self._snapshots(publications.fresh, sample=False), now)
             publications.fresh.clear()
+            self._late_since = (self._late_since or now) if self._away else 0.0
             if self._emptied and not self._away:
                 self._republish_finished()
         return busy or woken
@@ -261,6 +288,7 @@ class Publisher:
         self._publications.limit_ended(self._table.capacity)
 
     def _enter(self, event: tuple[Transfer, int] | None, now: float) -> None:
+        self._late_since = self._late_since or now
         if event is None:
             self._closing = True
         else:
@@ -312,9 +340,10 @@ class Publisher:
             return False
         self._emptied |= self._away or result.emptied
         self._away = False
-        if refused:
-            batch = self._drop_refused(batch, refused)
         for publication, snapshot in batch:
+            if refused and (why := refused.get(publication.transfer.identifier)):
+                self._drop(publication, why)
+                continue
             publication.published(snapshot, now)
             if publication.ended_at:
                 publication.transfer.end_published = True
@@ -327,17 +356,6 @@ class Publisher:
         cost = time.thread_time() - spent
         self._collect_until = now + min(max(COLLECT, cost / SHARE), COLLECT_MOST)
         return True
-
-    def _drop_refused(self, batch: _Batch, refused: Mapping[str, Exception]) -> _Batch:
-        """Return the rest of the batch."""
-        rest: _Batch = []
-        for publication, snapshot in batch:
-            error = refused.get(publication.transfer.identifier)
-            if error is None:
-                rest.append((publication, snapshot))
-            else:
-                self._drop(publication, error)
-        return rest
 
     def _drop(self, publication: Publication, error: Exception) -> None:
         """Publish no more of a transfer."""
@@ -367,25 +385,6 @@ class Publisher:
         if batch and not self._away:
             self._publish(batch, now)
         self._publications = Publications()
-
-
-def _begun(snapshot: Snapshot) -> Snapshot:
-    """Return the beginning of a transfer: no process can have told less of it."""
-    return Snapshot(State.RUNNING, request_size=snapshot.request_size)
-
-
-@cache
-def _warn_of_late_patching() -> None:
-    """Warn once if gevent replaced ``time.sleep`` too late.
-
-    The locks and queues of this module then block all of gevent's greenlets.
-    """
-    if time.sleep is not _SLEEP:
-        with suppress(Exception):  # a request must not fail because a log handler does
-            logger.warning(
-                "gevent patched this process after mod_progress was imported, so that requests wait"
-                " for the thread that publishes transfers: patch first"
-            )
 
 
 _publishers: WeakSet[Publisher] = WeakSet()

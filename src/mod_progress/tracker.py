@@ -23,12 +23,16 @@ from mod_progress.identifier import (
 )
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
-from mod_progress.stores.contract import Store, StoreError
+from mod_progress.stores.contract import Reporting, Store, StoreError
 from mod_progress.stores.listing import Listing, Page, Query
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 
 logger = logging.getLogger("mod_progress")
+
+
+#: The id that is looked up to see whether the store answers.
+_ANY = "any"
 
 
 class Tracker:
@@ -182,6 +186,22 @@ class Tracker:
             self._faults.report("nothing is listed", error)
             failed.set_exception(StoreError("the store cannot be listed"))
         return failed
+
+    def troubles(self) -> list[str]:
+        """Return in plain words why other processes may learn too little; nothing if all is well.
+
+        It waits for nobody: it goes by what was seen last, and has the store asked meanwhile. So
+        the fault of a store that is far away, and that nobody asked, is known the next time.
+        """
+        if self.store is None or self._publisher is None:
+            return []
+        try:
+            self.store.lookup(_ANY)
+            found = self.store.troubles() if isinstance(self.store, Reporting) else []
+            return self._publisher.troubles() + found
+        except Exception as error:
+            self._faults.report("whether all is well is not known", error)
+            return ["the store cannot be asked"]
 
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""

@@ -29,6 +29,7 @@ from mod_progress.gateway.actions.basic_auth import (
     parse_passwords,
 )
 from mod_progress.gateway.actions.dump import Dump
+from mod_progress.gateway.actions.health import Health
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.script import Script
 from mod_progress.gateway.actions.templates import Pattern
@@ -89,6 +90,7 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 
 
 _without_argument("progress.track", Track(), "mod_progress")
+_without_argument("progress.health", Health(), "mod_progress")
 _without_argument("progress.script", Script(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
 

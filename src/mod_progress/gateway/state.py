@@ -39,6 +39,7 @@ class ServerState:
         "_unsettled",
         "date",
         "draining",
+        "ending",
         "head_limits",
         "limits",
         "loop",
@@ -73,6 +74,8 @@ class ServerState:
         self.thread = get_ident()
         #: Whether every connection ends with the response in progress.
         self.draining = False
+        #: Whether it does so without a successor, which a reload leaves.
+        self.ending = False
         #: The open streams, those of clients and those to backends.
         self.streams: set[Stream] = set()
         self._unsettled: set[Unsettled] = set()

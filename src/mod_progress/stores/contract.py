@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from mod_progress.transfer import Snapshot, State
 
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_TTL",
     "WRITE_TIMEOUT",
     "PublishResult",
+    "Reporting",
     "Store",
     "StoreBusy",
     "StoreError",
@@ -111,6 +112,17 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close every handle. The next use opens new ones."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A store that knows what is wrong with it."""
+
+    def troubles(self) -> list[str]:
+        """Return that in plain words, without its address, as it was seen last.
+
+        Asks nobody, waits for nothing and never raises.
+        """
 
 
 def lapsed(snapshot: Snapshot) -> Snapshot:

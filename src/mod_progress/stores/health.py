@@ -33,6 +33,10 @@ class Health:
         if first:
             self._warn(f"{why}; each process answers from its own table until it is back")
 
+    def fails(self, use: str) -> bool:
+        """Whether ``use`` failed the last time."""
+        return use in self._failing
+
     def worked(self, *uses: str) -> None:
         """Note that each of ``uses`` worked."""
         if not self._failing:

@@ -167,6 +167,7 @@ class Worker:
     def drain(self, idle_too: bool = True) -> None:
         """Accept nothing more; end when the last connection has."""
         self.state.draining = True
+        self.state.ending = idle_too
         self.loop.call_later(self._limits.drain_time, self._ended.set)
         self._stop_listening()
         for listening, _ in self._sockets:

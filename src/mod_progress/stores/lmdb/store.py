@@ -191,6 +191,10 @@ class LocalStore:
         """Return a future of a page of the entries."""
         return self._walks.page(query)
 
+    def troubles(self) -> list[str]:
+        """Return what is wrong, as `stores.contract.Reporting` has it."""
+        return ["the store cannot be read"] if self._health.fails("lookup") else []
+
     def _walk(self) -> Iterator[list[Row]]:
         """Yield all entries, in slices. Raises `StoreError`.
 

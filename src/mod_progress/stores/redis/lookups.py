@@ -65,9 +65,11 @@ class LookupBatcher:
         self._lookups: SimpleQueue[_Lookup | None] = SimpleQueue()
         self._deadlines: SimpleQueue[tuple[float, _Lookup] | None] = SimpleQueue()
         #: What the threads are to do, as long as they are not started.
+        self._threads: list[threading.Thread] = []
         self._steps = [partial(self._answer, self._lookups), partial(self._expire, self._deadlines)]
         self._starting = threading.Lock()
         self._away = False
+        self._unstarted = False
 
     def lookup(self, identifier: str) -> Snapshot | Future[Snapshot]:
         """Return a future that is done within a second; `UNKNOWN` at once after a failure."""
@@ -76,6 +78,13 @@ class LookupBatcher:
     def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot] | Future[list[Snapshot]]:
         """Return a future of a snapshot for each id, as `lookup` does for one."""
         return self._ask(tuple(identifiers)) or [UNKNOWN] * len(identifiers)
+
+    def troubles(self) -> list[str]:
+        """Return in plain words what keeps lookups from being answered; nobody is asked."""
+        alive = all(thread.is_alive() for thread in self._threads)
+        if alive and not self._unstarted:
+            return []
+        return ["the threads that look transfers up do not run"]
 
     def close(self) -> None:
         """End the threads once they have answered what is in the queues."""
@@ -99,12 +108,16 @@ class LookupBatcher:
                 while self._steps:
                     step = self._steps[-1]
                     name = "mod_progress lookups"
-                    threading.Thread(
+                    thread = threading.Thread(
                         target=self._repeat, args=[step], name=name, daemon=True
-                    ).start()
+                    )
+                    thread.start()
+                    self._threads.append(thread)
                     self._steps.pop()
             except RuntimeError:  # there can be no more threads: the next lookup tries again
+                self._unstarted = True
                 return False
+            self._unstarted = False
         return True
 
     def _repeat(self, step: Callable[[], bool]) -> None:

@@ -192,6 +192,12 @@ class RedisStore:
             for value, left in zip(found[::2], found[1::2], strict=True)
         ]
 
+    def troubles(self) -> list[str]:
+        """Return what is wrong, as `stores.contract.Reporting` has it."""
+        return self._lookups.troubles() or (
+            ["the store cannot be read"] if self._health.fails("lookup") else []
+        )
+
     def _walk(self) -> Iterator[list[Row]]:
         """Yield all entries, in slices. Raises `StoreError`."""
         # A walk over the keys may meet one twice, when the server resizes its table meanwhile.
