@@ -55,7 +55,13 @@ def requirements() -> list[str]:
     """Return what a user installs with all extras: each as ``name>=version``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    named = [*project["dependencies"], *extras["gateway"], *extras["redis"], *extras["terminal"]]
+    named = [
+        *project["dependencies"],
+        *extras["gateway"],
+        *extras["redis"],
+        *extras["terminal"],
+        *extras["metrics"],
+    ]
     return [re.sub(r"\[.*\]", "", each) for each in named]
 
 

@@ -35,7 +35,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {"fork": ["fork.py"]},
     {"shutdown": ["shutdown.py"]},
     {"stores": ["stores/*.py"]},
-    {"publisher": ["patching.py", "publication.py", "publisher.py"]},
+    {"publisher": ["patching.py", "publication.py", "publisher.py", "tally.py"]},
     {"tracker": ["tracker.py"]},
     {"show": ["show/*.py"]},
     {"delivery": ["delivery/*.py"], "middleware": ["middleware.py"]},
@@ -74,11 +74,12 @@ IO = """
     uvloop
 """.split()
 
-#: What others may import of the stores: their contract, what is listed, and what opens one.
+#: What others may import of the stores: the contract, what is listed, the totals, what opens one.
 STORES_IN_PUBLIC = {
     "mod_progress.stores",
     "mod_progress.stores.contract",
     "mod_progress.stores.listing",
+    "mod_progress.stores.totals",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, cast
 
-from mod_progress.options import OptionError, Options
+from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
 from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.health import answer_health
@@ -56,6 +56,9 @@ class BaseMiddleware(Generic[App]):
       ASGI it may be async. None: there is no such format;
     - ``health``: a path that says whether this process works: 200, or 503 with the reasons. None:
       there is no such path;
+    - ``metrics``: a path for the metrics of all processes, for Prometheus. None: there is no such
+      path. ``metrics_for``, which it needs, is a callable that says who may read them: it is called
+      as that of ``dump`` is, and returns True;
     - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
       are beside it. None: the middleware does not serve it.
 
@@ -78,17 +81,22 @@ class BaseMiddleware(Generic[App]):
         script: str | None = None,
         dump: Callable[[Any], object] | None = None,
         health: str | None = None,
+        metrics: str | None = None,
+        metrics_for: Callable[[Any], object] | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
         scripts = frozenset() if script is None else script_paths(_check_path("script", script))
-        self._scripts = scripts
-        #: The ends of the paths that the middleware answers itself.
         self._health = None if health is None else _check_path("health", health)
-        own = [path for path in (self._health,) if path is not None]
-        self._ends = (self._show, *scripts, *own)
+        self._metrics = None if metrics is None else _check_path("metrics", metrics)
+        own = {path for path in (self._health, self._metrics) if path is not None}
+        #: The paths that the middleware answers itself, without and with that of the show.
+        self._own = scripts | own
+        self._ends = (self._show, *self._own)
         self._selector = _check_track(track)
-        self._permit = _check_dump(dump)
+        self._permit = _check_permit("dump", dump, "list all transfers")
+        self._permit_metrics = _check_permit("metrics_for", metrics_for, "read the metrics")
+        _check_metrics(metrics, metrics_for)
         self._options = Options(
             ttl=ttl,
             methods=methods,  # type: ignore[arg-type]
@@ -96,8 +104,10 @@ class BaseMiddleware(Generic[App]):
             server_timing=server_timing,
         )
         opened = _open(store)
-        if dump is not None and not isinstance(opened, Listing):
-            raise OptionError("store", store, "one that lists its transfers, which dump needs")
+        for name, value in (("dump", dump), ("metrics", metrics)):
+            if value is not None and not isinstance(opened, Listing):
+                takes = f"one that lists its transfers, which {name} needs"
+                raise OptionError("store", store, takes)
         self._tracker = Tracker(self._options, opened)
         self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
         self._check_server()
@@ -113,7 +123,7 @@ class BaseMiddleware(Generic[App]):
         """Whether a request is for a path that the middleware answers itself."""
         if path == self._show:
             return self._responder.takes(method)
-        return (path in self._scripts or path == self._health) and method in ("GET", "HEAD")
+        return path in self._own and method in ("GET", "HEAD")
 
     def _answer_to(self, question: Question, path: str) -> Answer | Future[Answer]:
         """Answer a request that `_asks`."""
@@ -131,6 +141,16 @@ class BaseMiddleware(Generic[App]):
             and question.method != "OPTIONS"
             and self._responder.asks_for_dump(question)
         )
+
+    def _asks_for_metrics(self, path: str) -> bool:
+        """Whether a request that `_asks` is one for the metrics."""
+        return path == self._metrics
+
+    def _measure(self, question: Question, permitted: object) -> Answer | Future[Answer]:
+        """Answer with the metrics, if the callable given as ``metrics_for`` permits it."""
+        from mod_progress.show.metrics import answer_metrics  # which needs an extra
+
+        return answer_metrics(question, self._tracker, permitted is True)
 
     def _dump(self, question: Question, permitted: object) -> Answer | Future[Answer]:
         """Answer with all transfers, as far as the callable given as ``dump`` permits it."""
@@ -185,10 +205,22 @@ def _check_track(value: object) -> Selector | None:
     return lambda path, request: path.startswith(prefixes)
 
 
-def _check_dump(value: object) -> Callable[[Any], object] | None:
+def _check_permit(name: str, value: object, what: str) -> Callable[[Any], object] | None:
     if value is not None and not callable(value):
-        raise OptionError("dump", value, "a callable that says who may list all transfers")
+        raise OptionError(name, value, f"a callable that says who may {what}")
     return value
+
+
+def _check_metrics(path: str | None, permit: object) -> None:
+    if path is None:
+        return
+    if permit is None:
+        raise OptionError("metrics_for", None, "a callable that says who may read the metrics")
+    try:
+        import prometheus_client  # noqa: F401
+    except ModuleNotFoundError:
+        takes = "there without its extra: pip install 'mod-progress[metrics]'"
+        raise MissingExtraError("metrics", path, takes) from None
 
 
 def _open(store: object) -> Store:

@@ -31,6 +31,7 @@ from mod_progress.publication import (
 )
 from mod_progress.stores.contract import LEASE, WRITE_TIMEOUT, Store, StoreBusy, StoreError, lapsed
 from mod_progress.table import LookupTable
+from mod_progress.tally import Tally
 from mod_progress.transfer import Snapshot, State, Transfer
 
 __all__ = ["Publisher"]
@@ -92,6 +93,7 @@ class Publisher:
         # SimpleQueue since a garbage collection amid ``put`` may settle an abandoned transfer.
         self._events: SimpleQueue[tuple[Transfer, int] | None] = SimpleQueue()
         self._publications = Publications()
+        self._tally = Tally(self._store)
         #: Held while events are entered or the store is written.
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -99,8 +101,7 @@ class Publisher:
         self._finalizer: object = None
         self._closing = False
         self._away = False
-        #: When the thread could not be started, and since when something waits to be published; 0
-        #: where that is not so.
+        #: Since when the thread cannot be started, and something waits to be published; 0: never.
         self._unstarted = 0.0
         self._late_since = 0.0
         #: Whether the store may have lost what was published.
@@ -188,7 +189,7 @@ class Publisher:
         """Return in plain words what keeps transfers from being published; nobody is asked."""
         with self._starting:
             if self._unstarted:
-                self._start()  # where no new transfer comes, nobody else would
+                self._start()  # where no new transfer comes, nobody else does
             thread = self._thread
             if self._unstarted or not (thread is None or thread.is_alive()):
                 return ["the thread that publishes transfers does not run"]
@@ -246,7 +247,7 @@ class Publisher:
     def _round(self) -> bool:
         """Wait for something to do, and do it; return False to end the thread."""
         publications = self._publications
-        busy = bool(publications.running or publications.ended)
+        busy = bool(publications.running or publications.ended or self._tally.waits)
         woken = self._wait(self._next_look if busy else time.monotonic() + IDLE)
         with self._working:
             now = time.monotonic()
@@ -263,6 +264,8 @@ class Publisher:
                 self._publish(self._snapshots(publications.fresh, sample=False), now)
             publications.fresh.clear()
             self._late_since = (self._late_since or now) if self._away else 0.0
+            if not (self._away and (publications.running or publications.ended)):
+                self._tally.add(now)
             if self._emptied and not self._away:
                 self._republish_finished()
         return busy or woken
@@ -344,6 +347,7 @@ class Publisher:
             if refused and (why := refused.get(publication.transfer.identifier)):
                 self._drop(publication, why)
                 continue
+            self._tally.count(publication, snapshot, ttl)
             publication.published(snapshot, now)
             if publication.ended_at:
                 publication.transfer.end_published = True
@@ -377,13 +381,13 @@ class Publisher:
     def _publish_last(self, now: float) -> None:
         """Publish every end, and what still runs as cut: nobody will publish how it goes on."""
         batch = self._snapshots(self._publications.ended)
-        # A snapshot may find that its transfer is over.
         for publication, snapshot in self._snapshots(self._publications.running):
             publication.ended_at = now
-            runs = snapshot.state is State.RUNNING
+            runs = snapshot.state is State.RUNNING  # the snapshot may have found it over
             batch.append((publication, lapsed(snapshot) if runs else snapshot))
         if batch and not self._away:
             self._publish(batch, now)
+        self._tally.add(now, last=True)
         self._publications = Publications()
 
 

@@ -203,6 +203,10 @@ class Tracker:
             self._faults.report("whether all is well is not known", error)
             return ["the store cannot be asked"]
 
+    def lag(self) -> float:
+        """Return for how many seconds transfers of this process have waited to be published."""
+        return 0.0 if self._publisher is None else self._publisher.lag()
+
     def lookup_failed(self, error: Exception) -> Snapshot:
         """Return what a lookup finds that raised ``error``, which no store should."""
         self._faults.report("the store cannot be asked: this process answers alone", error)

@@ -25,6 +25,15 @@ class State(StrEnum):
     __hash__ = str.__hash__
 
 
+class Direction(StrEnum):
+    """Which way a transfer goes: with a request body it is an upload, else a download."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+    __hash__ = str.__hash__
+
+
 class Event(Enum):
     """How a transfer ends."""
 
@@ -56,6 +65,12 @@ class Snapshot(NamedTuple):
     request_size: int | None = 0
     response_size: int = 0
     status: int = 0
+
+    @property
+    def direction(self) -> Direction:
+        """Which way the transfer goes."""
+        has_body = self.received or self.request_size != 0
+        return Direction.UPLOAD if has_body else Direction.DOWNLOAD
 
 
 UNKNOWN = Snapshot(State.UNKNOWN)

@@ -1,11 +1,15 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mod_progress.config import InvalidConfig
 from mod_progress.gateway.actions.answers import Deny, Respond
 from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.health import Health
+from mod_progress.gateway.actions.metrics import Metrics
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
@@ -201,3 +205,16 @@ def test_the_first_that_answers_answers(load_text: Load) -> None:
     answer = Client().ask(site.action)
     assert answer is not None
     assert answer.status == 201
+
+
+def test_the_metrics_need_an_extra(load_text: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(action_of(load_text(MODULES + "progress.metrics;")), Metrics)
+    monkeypatch.setitem(sys.modules, "mod_progress.gateway.actions.metrics", None)
+    with pytest.raises(
+        InvalidConfig, match=r"needs an extra: pip install 'mod-progress\[metrics\]'"
+    ):
+        load_text(MODULES + "progress.metrics;")
+
+
+def test_the_health_is_an_action(load_text: Load) -> None:
+    assert isinstance(action_of(load_text(MODULES + "progress.health;")), Health)

@@ -72,6 +72,7 @@ def test_the_listing_counts_each_state_beside_the_one_that_is_asked_for(open_sto
     open_store().publish(ENTRIES)
     answer = page(open_store(), Query(state=State.DONE, age=15_000))
     assert answer.states == {State.RUNNING: 2, State.DONE: 1, State.ERROR: 1}
+    assert answer.uploads == 2
 
 
 def test_the_listing_has_details_and_a_rate_while_a_transfer_runs(open_store: Open) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mod_progress.stores import walks
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.listing import Page, Query, Row
+from mod_progress.stores.totals import Totals
 from mod_progress.stores.walks import Walks
 from mod_progress.transfer import Snapshot, State
 from tests.stores.store_servers import eventually
@@ -171,3 +172,24 @@ def test_a_child_starts_anew(source: Source) -> None:
     listing.after_fork()
     source.may_go_on.set()
     assert result(listing.page(Query())).total == 2
+
+
+def test_the_totals_are_those_of_the_moment_also_with_a_page_that_is_kept(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "KEEP", 1000.0)
+    totals = Totals()
+    listing = Walks(source.walk, lambda: Totals(totals.numbers))
+    before = result(listing.page(Query()))
+    totals.count_end(Snapshot(State.DONE), 1.0)
+    after = result(listing.page(Query()))
+    assert source.walks == 1
+    assert (bool(before.totals), bool(after.totals)) == (False, True)
+
+
+def test_entries_are_listed_where_the_totals_cannot_be_read(source: Source) -> None:
+    def fail() -> Totals:
+        raise StoreError("it is not permitted")
+
+    found = result(Walks(source.walk, fail).page(Query()))
+    assert (found.total, found.totals) == (2, None)

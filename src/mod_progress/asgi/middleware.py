@@ -78,19 +78,25 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
         path = _path(scope)
         if self._asks_for_dump(question, path):
-            answer = self._dump(question, await self._ask_permission(scope))
+            answer = self._dump(question, await _ask_permission("dump", self._permit, scope))
+        elif self._asks_for_metrics(path):
+            permitted = await _ask_permission("metrics", self._permit_metrics, scope)
+            answer = self._measure(question, permitted)
         else:
             answer = self._answer_to(question, path)
         await respond(answer, question.method, receive, send)
 
-    async def _ask_permission(self, scope: Scope) -> object:
-        """Return what the callable given as ``dump`` says. An exception of its is logged."""
-        try:
-            permitted = None if self._permit is None else self._permit(scope)
-            return await permitted if isinstance(permitted, Awaitable) else permitted
-        except Exception:
-            logger.exception("no dump: the callable failed")
-            return False
+
+async def _ask_permission(
+    what: str, permit: Callable[[Scope], object] | None, scope: Scope
+) -> object:
+    """Return what the callable says that permits ``what``. An exception of its is logged."""
+    try:
+        permitted = None if permit is None else permit(scope)
+        return await permitted if isinstance(permitted, Awaitable) else permitted
+    except Exception:
+        logger.exception("no %s: the callable failed", what)
+        return False
 
 
 def _path(scope: Scope) -> str:

@@ -95,6 +95,17 @@ _without_argument("progress.script", Script(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
 
 
+@ACTIONS.add("progress.metrics", "mod_progress")
+def _metrics(draft: Draft, argument: Argument) -> Action:
+    argument.nothing()
+    try:
+        from mod_progress.gateway.actions.metrics import Metrics
+    except ModuleNotFoundError:
+        message = "progress.metrics needs an extra: pip install 'mod-progress[metrics]'"
+        raise ConfigError(message, argument.place) from None
+    return Metrics()
+
+
 @ACTIONS.add("progress.show", "mod_progress")
 def _show(draft: Draft, argument: Argument) -> Action:
     if argument.value is None:

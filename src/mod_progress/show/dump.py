@@ -147,13 +147,12 @@ def _present(page: Page, query: bytes, whole: bool) -> Answer:
 
 def _describe(entry: Entry, whole: bool) -> dict[str, object]:
     identifier, snapshot, details, rate = entry
-    has_body = bool(snapshot.received) or snapshot.request_size != 0
     return {
         "id": identifier if whole else obscure(identifier),
         "method": details.method,
         "path": details.path,
         "peer": details.peer,
-        "direction": "upload" if has_body else "download",
+        "direction": snapshot.direction,
         "started": _describe_moment(details.started),
         "state": snapshot.state,
         "received": snapshot.received,

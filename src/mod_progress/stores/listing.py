@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from mod_progress.details import Details, decode, decode_started
-from mod_progress.transfer import Snapshot, State
+from mod_progress.stores.totals import Totals
+from mod_progress.transfer import Direction, Snapshot, State
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -127,6 +128,10 @@ class Page(NamedTuple):
     states: Mapping[State, int]
     #: Where the next page begins; None after the last one.
     after: Cursor | None
+    #: How many of the running ones in ``states`` are uploads.
+    uploads: int = 0
+    #: What all transfers came to; None where the store does not keep that, or cannot tell.
+    totals: Totals | None = None
 
 
 #: An entry as a store has it: the id, the snapshot, and the record of the details.
@@ -158,6 +163,7 @@ class Selection:
         self._query = query
         self._now = now
         self._states: Counter[State] = Counter()
+        self._uploads = 0
         self._candidates: list[_Candidate] = []
         # One more tells whether another page follows.
         self._room = query.limit + 1 + (query.after.ties if query.after else 0)
@@ -174,6 +180,8 @@ class Selection:
                 continue
             state = snapshot.state
             self._states[state] += 1
+            if state is State.RUNNING and snapshot.direction is Direction.UPLOAD:
+                self._uploads += 1
             if query.state is not None and state is not query.state:
                 continue
             key, start = self._key(snapshot, record)
@@ -197,9 +205,8 @@ class Selection:
         states = dict(self._states)
         total = sum(states.values()) if query.state is None else states.get(query.state, 0)
         entries = tuple(self._entry(*row) for *_, row in shown)
-        return Page(
-            entries, total, states, self._cursor(shown) if len(found) > len(shown) else None
-        )
+        after = self._cursor(shown) if len(found) > len(shown) else None
+        return Page(entries, total, states, after, self._uploads)
 
     def _fits(self, record: bytes) -> bool:
         query, details = self._query, decode(record)

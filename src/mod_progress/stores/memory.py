@@ -20,6 +20,7 @@ from mod_progress.stores.contract import (
     lapsed,
 )
 from mod_progress.stores.listing import Page, Query, Row
+from mod_progress.stores.totals import Totals
 from mod_progress.stores.walks import SLICE, Walks
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
@@ -59,7 +60,7 @@ class MemoryStore:
         self._capacity = capacity
         self._lease = lease
         self._clock = clock
-        self._walks = Walks(self._walk)
+        self._walks = Walks(self._walk, self._read_totals)
         self.after_fork()
         renew_after_fork(self)
 
@@ -68,6 +69,7 @@ class MemoryStore:
         # Both in the order of their last write, so that those that expire first are in front.
         self._running: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
+        self._totals = Totals()
         self._lock = threading.Lock()
 
     def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
@@ -89,6 +91,15 @@ class MemoryStore:
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""
         return self._walks.page(query)
+
+    def add_totals(self, totals: Totals) -> None:
+        """Add to the totals of this process."""
+        with self._lock:
+            self._totals.add(totals)
+
+    def _read_totals(self) -> Totals:
+        with self._lock:
+            return Totals(self._totals.numbers)
 
     def _walk(self) -> Iterator[list[Row]]:
         """Yield all entries, in slices."""

@@ -16,6 +16,7 @@ from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.stores.contract import StoreError
 from mod_progress.stores.listing import Page, Query, Row, Selection
+from mod_progress.stores.totals import Totals
 
 __all__ = ["DEADLINE", "SLICE", "Walks"]
 
@@ -48,12 +49,17 @@ class _Kept(NamedTuple):
 class Walks:
     """The walks over one store. Safe to share among threads.
 
-    ``walk`` yields slices of up to `SLICE` rows; it may raise `StoreError`. The thread lives while
-    there are questions.
+    ``walk`` yields slices of up to `SLICE` rows; it may raise `StoreError`, and so may ``totals``,
+    which returns the store's totals. The thread lives while there are questions.
     """
 
-    def __init__(self, walk: Callable[[], Iterator[Sequence[Row]]]) -> None:
+    def __init__(
+        self,
+        walk: Callable[[], Iterator[Sequence[Row]]],
+        totals: Callable[[], Totals | None] = lambda: None,
+    ) -> None:
         self._walk = walk
+        self._totals = totals
         self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
@@ -115,6 +121,7 @@ class Walks:
         began = time.monotonic()
         self._kept = {query: kept for query, kept in self._kept.items() if kept.until > began}
         failure = StoreError("it cannot be listed")
+        totals = None
         try:
             missing = [query for query in asked if query not in self._kept]
             pages = self._select(missing, began) if missing else []
@@ -122,14 +129,19 @@ class Walks:
             self._kept.update(
                 (query, _Kept(page, until)) for query, page in zip(missing, pages, strict=True)
             )
+            # No kept ones: they would step back when another process was asked meanwhile.
+            totals = self._read_totals()
         except StoreError as error:
             failure = error
         except Exception as error:
             self._faults.report("nothing is listed", error)
         for query, futures in asked.items():
             kept = self._kept.get(query)
+            page = failure if kept is None else kept.page
+            if isinstance(page, Page) and totals is not None:
+                page = page._replace(totals=totals)
             for future in futures:
-                self._settle(future, failure if kept is None else kept.page)
+                self._settle(future, page)
         for query in list(self._kept)[:-MOST_KEPT]:
             del self._kept[query]
 
@@ -143,6 +155,12 @@ class Walks:
             if time.monotonic() - began > DEADLINE:
                 raise StoreError(_TOO_LONG)
         return [selection.page() for selection in selections]
+
+    def _read_totals(self) -> Totals | None:
+        try:
+            return self._totals()
+        except StoreError:  # where only this is not permitted, the entries are listed all the same
+            return None
 
     def _settle(self, future: Future[Page], answer: Page | StoreError) -> None:
         try:

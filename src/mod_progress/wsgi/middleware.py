@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
@@ -75,20 +75,26 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         question = Question(method, _query(environ), partial(_field, environ))
         path = _path(environ)
         if self._asks_for_dump(question, path):
-            answer = self._dump(question, self._ask_permission(environ))
+            answer = self._dump(question, _ask_permission("dump", self._permit, environ))
+        elif self._asks_for_metrics(path):
+            permitted = _ask_permission("metrics", self._permit_metrics, environ)
+            answer = self._measure(question, permitted)
         else:
             answer = self._answer_to(question, path)
         if isinstance(answer, Future):
             answer = answer.result()
         return _respond(answer, method, start_response)
 
-    def _ask_permission(self, environ: Environ) -> object:
-        """Return what the callable given as ``dump`` says. An exception of its is logged."""
-        try:
-            return None if self._permit is None else self._permit(environ)
-        except Exception:
-            logger.exception("no dump: the callable failed")
-            return False
+
+def _ask_permission(
+    what: str, permit: Callable[[Environ], object] | None, environ: Environ
+) -> object:
+    """Return what the callable says that permits ``what``. An exception of its is logged."""
+    try:
+        return None if permit is None else permit(environ)
+    except Exception:
+        logger.exception("no %s: the callable failed", what)
+        return False
 
 
 def _path(environ: Environ) -> str:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from mod_progress.stores.contract import StoreError, Update
+from mod_progress.stores.listing import Query
 from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.store import RedisStore
+from mod_progress.stores.totals import Totals
 from mod_progress.transfer import Snapshot, State
-from tests.stores.store_servers import RedisServer, eventually, free_port, listed, look
+from tests.stores.store_servers import RedisServer, eventually, free_port, listed, look, page
+from tests.stores.test_totals import ends
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
 
@@ -119,6 +122,31 @@ def test_the_later_start_wins_in_a_cluster_too(cluster: list[RedisServer]) -> No
     late = loser.publish([Update(each, 10**7, RUNNING, 30.0, first=False) for each in identifiers])
     assert sorted(late.displaced) == sorted(identifiers)
     for store in loser, winner:
+        store.close()
+
+
+def test_the_totals_of_a_cluster_are_in_one_place(
+    cluster: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mod_progress.stores.walks.KEEP", 0.0)
+    for server in cluster:
+        server.command("FLUSHALL")
+    stores = [RedisStore(server.url, lease=0.05) for server in cluster]
+    for store in stores:
+        totals = Totals()
+        totals.count_end(RUNNING._replace(state=State.DONE), 1.0)
+        for _ in range(2):  # the answer to the first was lost
+            store.add_totals(totals)
+    # A process with twenty transfers dies.
+    updates = [Update(f"dead{number}", 1, RUNNING, 30.0, first=True) for number in range(20)]
+    stores[0].publish(updates)
+
+    def all_have(expected: dict[str, int]) -> bool:
+        found = [page(store, Query(limit=1)).totals for store in stores]
+        return all(totals is not None and ends(totals) == expected for totals in found)
+
+    eventually(lambda: all_have({"upload done": 3, "upload error": 20}))
+    for store in stores:
         store.close()
 
 

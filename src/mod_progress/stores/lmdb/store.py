@@ -40,7 +40,9 @@ from mod_progress.stores.contract import (
 from mod_progress.stores.health import Health
 from mod_progress.stores.listing import Page, Query, Row
 from mod_progress.stores.lmdb.environment import DAMAGED, Environment, shared
+from mod_progress.stores.lmdb.totals import TOTALS, add
 from mod_progress.stores.record import SIZE, decode, decode_state, encode
+from mod_progress.stores.totals import Totals
 from mod_progress.stores.walks import SLICE, Walks
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
@@ -129,7 +131,7 @@ class LocalStore:
         self._map_size = map_size or max(LEAST_MAP, capacity * BYTES_AN_ENTRY)
         self._health = Health(f"local:{self._name}" if self._name else "local")
         self._faults = FaultLog()
-        self._walks = Walks(self._walk)
+        self._walks = Walks(self._walk, self._read_totals)
         self._environment: Environment | None = None
         self.after_fork()
         renew_after_fork(self)
@@ -190,6 +192,20 @@ class LocalStore:
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""
         return self._walks.page(query)
+
+    def add_totals(self, totals: Totals) -> None:
+        """Add to the totals, as `stores.totals.Counting` has it: a failed batch left nothing."""
+        try:
+            with self._open().writing(WRITE_TIMEOUT) as transaction:
+                add(transaction, totals)
+        except _FAULTS as error:
+            raise StoreError(_why(error)) from error
+
+    def _read_totals(self) -> Totals:
+        try:
+            return Totals.decode(self._get_one(TOTALS))
+        except _FAULTS as error:
+            raise StoreError(_why(error)) from error
 
     def troubles(self) -> list[str]:
         """Return what is wrong, as `stores.contract.Reporting` has it."""
@@ -267,6 +283,8 @@ class LocalStore:
         if held is not None and held[: _TOKEN.size] > token and _expiry(held) > now:
             transaction.put(key, held)
             result.displaced.append(identifier)
+        elif held is not None and first and _ended_by_lapse(held, now):
+            _count_lapsed(transaction, [held])
         elif held is None and stays:
             transaction.put(_index(identifier.encode(), _expiry(value)), b"")
             result.emptied |= not first
@@ -278,14 +296,15 @@ class LocalStore:
         The others move to their present expiry.
         """
         surplus = transaction.stat()["entries"] // 2 - self._capacity
+        lapsed_ones = []
         cursor = transaction.cursor()
         found = cursor.set_range(INDEX)
         while found and steps > 0:
             position = cursor.key()
             if not position.startswith(INDEX):
-                return
+                break
             if surplus <= 0 and _TIME.unpack_from(position, len(INDEX))[0] > now:
-                return
+                break
             identifier = position[_ID_IN_INDEX:]
             value = transaction.get(ENTRY + identifier)
             if value is not None and _stays(value, now, surplus):
@@ -295,8 +314,29 @@ class LocalStore:
                 transaction.delete(position)
                 transaction.delete(ENTRY + identifier)
                 surplus -= 1
+                if value is not None and _ended_by_lapse(value, now):
+                    lapsed_ones.append(value)
             found = cursor.set_range(position + b"\0")
             steps -= 1
+        if lapsed_ones:
+            _count_lapsed(transaction, lapsed_ones)
+
+
+def _ended_by_lapse(value: bytes, now: int) -> bool:
+    """Whether the owner of a running entry has not renewed it."""
+    return (
+        _expiry(value) > 0 and _running(value) and _TIMES.unpack_from(value, _TOKEN.size)[0] <= now
+    )
+
+
+def _count_lapsed(transaction: lmdb.Transaction[bytes], values: Sequence[bytes]) -> None:
+    """Count entries that are removed and whose owner died: it cannot count them any more."""
+    totals = Totals()
+    for value in values:
+        start, _ = _TOKEN.unpack_from(value)
+        deadline, _ = _TIMES.unpack_from(value, _TOKEN.size)
+        totals.count_end(lapsed(decode(value, _RECORD)), (deadline - start) / 1e9)
+    add(transaction, totals)
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -105,6 +105,14 @@ class Client:
             raise StoreError(_why(error)) from None
         return answers
 
+    def call(self, script: Script, keys: Sequence[bytes], arguments: Sequence[object] = ()) -> Any:
+        """Run a script once, over keys that are in one slot; return its answer."""
+        try:
+            (answer,) = self._call(script, [(keys, arguments)])
+        except Exception as error:
+            raise StoreError(_why(error)) from None
+        return answer
+
     def keys(self, prefix: bytes) -> Iterator[bytes]:
         """Walk over all keys that begin with ``prefix``."""
         try:

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import islice
 
 from mod_progress.fork import renew_after_fork
@@ -27,9 +28,10 @@ from mod_progress.stores.contract import (
 )
 from mod_progress.stores.health import Health
 from mod_progress.stores.listing import Page, Query, Row
-from mod_progress.stores.record import SIZE, decode, encode
+from mod_progress.stores.record import SIZE, decode, decode_state, encode
 from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.lookups import LookupBatcher
+from mod_progress.stores.totals import FIELDS, Totals
 from mod_progress.stores.walks import SLICE, Walks
 from mod_progress.transfer import UNKNOWN, Snapshot, State
 
@@ -39,10 +41,19 @@ __all__ = ["RedisStore"]
 #: server side by side.
 PREFIX = b"mod_progress:v2:"
 
+#: The key of the totals, a hash. The braces keep it in one slot of a cluster with the keys that say
+#: what each process added last.
+TOTALS = b"mod_progress:{totals}:v1"
+
+#: Milliseconds for which that is known: longer than a process tries to add the same again.
+_KNOWN = 86_400_000
+
 _TOKEN = struct.Struct(">QQ")
 #: What only Python reads: the ttl in milliseconds, the record, and the transfer's details.
 _TTL = struct.Struct(">Q")
-_TTL_AT = 48
+_TOKEN_AT = 16
+_TIME_AT = _TOKEN_AT + _TOKEN.size
+_TTL_AT = _TIME_AT + 16
 _RECORD_AT = _TTL_AT + _TTL.size
 _DETAILS_AT = _RECORD_AT + SIZE
 
@@ -107,6 +118,43 @@ return found
 """
 )
 
+#: Adds to the totals, unless the process has added the same before and the answer was lost. The
+#: arguments: a mark of what is added, for how many milliseconds to know it, and pairs of a field
+#: and a number.
+_ADD = Script(
+    """
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+  return 0
+end
+for i = 3, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+)
+
+_TOTALS = Script("return redis.call('HGETALL', KEYS[1])")
+
+#: Replaces values, unless they have changed meanwhile or are renewed. The arguments for each key:
+#: the value, what replaces it, and how many milliseconds it may have left at most. The answer: the
+#: places of those that were replaced.
+_SETTLE = Script(
+    _READ
+    + """
+local settled = {}
+for i, key in ipairs(KEYS) do
+  local left = redis.call('PTTL', key)
+  local held, other, most = unpack(ARGV, 3 * i - 2, 3 * i)
+  if left > 0 and left <= tonumber(most) and read(key) == held then
+    redis.call('SET', key, other, 'PX', left)
+    settled[#settled + 1] = i
+  end
+end
+return settled
+"""
+)
+
 #: A lookup needs no details; a listing does.
 _LOOKUP = Script(_FETCH % _DETAILS_AT)
 _ENTRIES = Script(_FETCH % -1)
@@ -126,7 +174,7 @@ class RedisStore:
         self._client = Client(url)
         self._owner = int.from_bytes(os.urandom(8))
         self._health = Health(self._client.name)
-        self._walks = Walks(self._walk)
+        self._walks = Walks(self._walk, self._read_totals)
         self._lookups = LookupBatcher(self._fetch, self._health)
         renew_after_fork(self)
 
@@ -192,6 +240,29 @@ class RedisStore:
             for value, left in zip(found[::2], found[1::2], strict=True)
         ]
 
+    def add_totals(self, totals: Totals) -> None:
+        """Add to the totals, as `stores.totals.Counting` has it."""
+        self._add(totals, b"%016x" % self._owner)
+
+    def _add(self, totals: Totals, who: bytes) -> None:
+        pairs = [
+            part
+            for field, number in zip(FIELDS, totals.numbers, strict=True)
+            if number > 0
+            for part in (field, number)
+        ]
+        keys = [TOTALS, b"%b:%b" % (TOTALS, who)]
+        self._client.call(_ADD, keys, [totals.mark, _KNOWN, *pairs])
+
+    def _read_totals(self) -> Totals:
+        found = self._client.call(_TOTALS, [TOTALS])
+        return Totals.named(
+            {
+                name.decode(): int(number)
+                for name, number in zip(found[::2], found[1::2], strict=True)
+            }
+        )
+
     def troubles(self) -> list[str]:
         """Return what is wrong, as `stores.contract.Reporting` has it."""
         return self._lookups.troubles() or (
@@ -208,12 +279,43 @@ class RedisStore:
             found = (check_identifier(key[len(PREFIX) :]) for key in new)
             identifiers = [identifier for identifier in found if identifier is not None]
             seen.update(new)
-            rows = zip(identifiers, self._read_all(_ENTRIES, identifiers), strict=True)
-            yield [
-                (identifier, snapshot, value[_DETAILS_AT:])
-                for identifier, (snapshot, value) in rows
+            found_here = self._read_all(_ENTRIES, identifiers)
+            rows = [
+                (identifier, snapshot, value)
+                for identifier, (snapshot, value) in zip(identifiers, found_here, strict=True)
                 if snapshot is not UNKNOWN
             ]
+            with suppress(StoreError):  # where this is not permitted, they are listed all the same
+                self._count_lapsed([row for row in rows if row[1].state is State.ERROR])
+            yield [
+                (identifier, snapshot, value[_DETAILS_AT:]) for identifier, snapshot, value in rows
+            ]
+
+    def _count_lapsed(self, errors: Sequence[Row]) -> None:
+        """Count transfers whose process died, and write their ends, so that each counts once.
+
+        The server lets their keys expire and tells nobody, so a walk has to find them before. It
+        leaves them alone for a while: after an outage their processes may renew them all.
+        """
+        found = [row for row in errors if decode_state(row[2], _RECORD_AT) is State.RUNNING]
+        if not found:
+            return
+        totals = Totals()
+        keys = [_key(identifier) for identifier, _, _ in found]
+        for first, places in self._client.run(
+            _SETTLE, keys, [self._settled(*row) for row in found]
+        ):
+            for place in places:
+                _, snapshot, value = found[first + place - 1]
+                totals.count_end(snapshot, _age(value))
+        if totals:
+            self._add(totals, b"%016x-lapsed" % self._owner)
+
+    def _settled(self, _: str, snapshot: Snapshot, value: bytes) -> tuple[bytes, bytes, int]:
+        """Return the arguments of `_SETTLE` for an entry."""
+        (ttl,) = _TTL.unpack_from(value, _TTL_AT)
+        settled = value[:_RECORD_AT] + encode(snapshot) + value[_DETAILS_AT:]
+        return value, settled, max(ttl - self._lease, ttl // 2)
 
 
 def _key(identifier: str) -> bytes:
@@ -222,6 +324,13 @@ def _key(identifier: str) -> bytes:
 
 def _milliseconds(seconds: float) -> int:
     return round((seconds if seconds < MAX_TTL else MAX_TTL) * 1e3)
+
+
+def _age(value: bytes) -> float:
+    """Return how many seconds an entry's transfer had run when its owner wrote it last."""
+    start, _ = _TOKEN.unpack_from(value, _TOKEN_AT)
+    updated = value[_TIME_AT:_TTL_AT]
+    return int(updated) / 1e6 - start / 1e9 if updated.isdigit() else 0.0
 
 
 def _read(value: bytes | None, left: int) -> Snapshot:
