@@ -67,8 +67,10 @@ IDLE = 5.0
 CLOSE_TIMEOUT = 1.0
 
 #: Seconds that a look at many transfers waits for other writers: it comes a few times a second.
-#: A look at one that was never published waits as long.
 SHOW_TIMEOUT = 0.05
+
+#: Seconds that a look at a transfer waits that was never published: it comes once or twice.
+FIRST_TIMEOUT = 0.25
 
 _Batch = list[tuple[Publication, Snapshot]]
 
@@ -124,16 +126,15 @@ class Publisher:
 
         Whoever asks this process now may ask another one next, and must not be told less there.
         So if the store is near, the snapshot is published first. If that would have to wait, the
-        answer is what was published last. If nothing was published yet, it does wait a moment.
-        Never raises.
+        answer is what was published last; if that is nothing, it waits a moment. Never raises.
         """
         try:
             own = transfer.snapshot()
             publication = self._publications.find(transfer)
             if not self._store.near or (publication and publication.snapshot == own):
                 return own
-            timeout = 0.0 if publication and publication.snapshot else SHOW_TIMEOUT
-            return self._publish_and_show([transfer], timeout)[0]
+            known = publication and publication.snapshot
+            return self._publish_and_show([transfer], 0.0 if known else FIRST_TIMEOUT)[0]
         except Exception as error:
             self._faults.report("a transfer is shown without asking the system", error)
             return transfer.snapshot(sample=False)
