@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
+from mod_progress.show.dashboard import answer_dashboard, dashboard_paths
 from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.health import answer_health
 from mod_progress.show.question import Question
@@ -60,7 +61,9 @@ class BaseMiddleware(Generic[App]):
       path. ``metrics_for``, which it needs, is a callable that says who may read them: it is called
       as that of ``dump`` is, and returns True;
     - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
-      are beside it. None: the middleware does not serve it.
+      are beside it. None: the middleware does not serve it;
+    - ``dashboard``: a path that ends with a slash, such as ``/transfers/``, for a page of all
+      transfers, to those whom ``dump`` permits it. None: there is no such page.
 
     Raises `options.OptionError` where a parameter is not what it takes.
     """
@@ -83,15 +86,17 @@ class BaseMiddleware(Generic[App]):
         health: str | None = None,
         metrics: str | None = None,
         metrics_for: Callable[[Any], object] | None = None,
+        dashboard: str | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
         scripts = frozenset() if script is None else script_paths(_check_path("script", script))
         self._health = None if health is None else _check_path("health", health)
         self._metrics = None if metrics is None else _check_path("metrics", metrics)
-        own = {path for path in (self._health, self._metrics) if path is not None}
+        own = {path for path in (self._health, self._metrics) if path is not None} | scripts
+        self._dashboard = _check_dashboard(dashboard, dump) - {self._show, *own}
         #: The paths that the middleware answers itself, without and with that of the show.
-        self._own = scripts | own
+        self._own = own | self._dashboard
         self._ends = (self._show, *self._own)
         self._selector = _check_track(track)
         self._permit = _check_permit("dump", dump, "list all transfers")
@@ -135,6 +140,8 @@ class BaseMiddleware(Generic[App]):
 
     def _asks_for_dump(self, question: Question, path: str) -> bool:
         """Whether a request that `_asks` is one for all transfers, where these are shown at all."""
+        if path in self._dashboard:
+            return True
         return (
             self._permit is not None
             and path == self._show
@@ -152,7 +159,7 @@ class BaseMiddleware(Generic[App]):
 
         return answer_metrics(question, self._tracker, permitted is True)
 
-    def _dump(self, question: Question, permitted: object) -> Answer | Future[Answer]:
+    def _dump(self, question: Question, path: str, permitted: object) -> Answer | Future[Answer]:
         """Answer with all transfers, as far as the callable given as ``dump`` permits it."""
         if permitted is True:
             permission = Permission.CUT_IDS
@@ -162,6 +169,8 @@ class BaseMiddleware(Generic[App]):
             permission = Permission.NOTHING
             if permitted not in (False, None):
                 logger.warning("no dump: the callable returned a %s", type(permitted).__name__)
+        if path in self._dashboard:
+            return answer_dashboard(path, question, self._tracker, permission)
         return answer_dump(question, self._tracker, permission)
 
     def _considers(self, method: str) -> bool:
@@ -221,6 +230,16 @@ def _check_metrics(path: str | None, permit: object) -> None:
     except ModuleNotFoundError:
         takes = "there without its extra: pip install 'mod-progress[metrics]'"
         raise MissingExtraError("metrics", path, takes) from None
+
+
+def _check_dashboard(value: object, dump: object) -> frozenset[str]:
+    """Return the paths of the dashboard."""
+    if value is None:
+        return frozenset()
+    if isinstance(value, str) and value[:1] == value[-1:] == "/" and dump is not None:
+        return dashboard_paths(value)
+    takes = "a path such as /transfers/, beside a callable for dump"
+    raise OptionError("dashboard", value, takes)
 
 
 def _open(store: object) -> Store:

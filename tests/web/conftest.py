@@ -197,7 +197,7 @@ def browser(playwright: Playwright) -> Browser:
 
 
 #: Requests that may fail, which the browser itself reports; the last is its own idea.
-reported_by_browser = re.compile(r"/(uploads?/|progress(\?|$)|favicon.ico)").search
+reported_by_browser = re.compile(r"/(uploads?/|progress(\?|$)|transfers/dump|favicon.ico)").search
 
 
 @pytest.fixture(scope="package")

@@ -78,7 +78,8 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         question = Question(scope["method"], scope.get("query_string", b""), headers.get)
         path = _path(scope)
         if self._asks_for_dump(question, path):
-            answer = self._dump(question, await _ask_permission("dump", self._permit, scope))
+            permitted = await _ask_permission("dump", self._permit, scope)
+            answer = self._dump(question, path, permitted)
         elif self._asks_for_metrics(path):
             permitted = await _ask_permission("metrics", self._permit_metrics, scope)
             answer = self._measure(question, permitted)

@@ -28,6 +28,7 @@ from mod_progress.gateway.actions.basic_auth import (
     PasswordFileError,
     parse_passwords,
 )
+from mod_progress.gateway.actions.dashboard import Dashboard
 from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.health import Health
 from mod_progress.gateway.actions.same_origin import SameOrigin
@@ -92,6 +93,7 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 _without_argument("progress.track", Track(), "mod_progress")
 _without_argument("progress.health", Health(), "mod_progress")
 _without_argument("progress.script", Script(), "mod_progress")
+_without_argument("progress.dashboard", Dashboard(), "mod_progress")
 _without_argument("access.deny", Deny(), "mod_access")
 
 

@@ -75,7 +75,8 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         question = Question(method, _query(environ), partial(_field, environ))
         path = _path(environ)
         if self._asks_for_dump(question, path):
-            answer = self._dump(question, _ask_permission("dump", self._permit, environ))
+            permitted = _ask_permission("dump", self._permit, environ)
+            answer = self._dump(question, path, permitted)
         elif self._asks_for_metrics(path):
             permitted = _ask_permission("metrics", self._permit_metrics, environ)
             answer = self._measure(question, permitted)
