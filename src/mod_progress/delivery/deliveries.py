@@ -119,9 +119,10 @@ class Delivery:
         if connection is None:
             return None
         progress = connection.look()
-        if progress is None:
-            return None if connection.gone_since is None else False
-        return progress.acknowledged + progress.queued > self._base
+        if progress is None and connection.gone_since is None:
+            return None
+        # Of a connection that is gone, what was seen of it last.
+        return connection.carried > self._base
 
     def unacknowledged(self) -> int:
         """Count the bytes of the body that were handed over and that the client lacks.
@@ -296,6 +297,7 @@ class FollowedConnection:
     def died(self, progress: Progress, now: float) -> None:
         """Take note that it ended at ``now``; ``progress`` is how far it got."""
         self._death = progress
+        self.carried = max(self.carried, progress.acknowledged + progress.queued)
         if self.gone_since is None:
             self.gone_since = now
 
