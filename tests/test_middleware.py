@@ -129,7 +129,7 @@ def test_every_parameter_is_documented_with_its_default() -> None:
         assert f"``{name}``" in (BaseMiddleware.__doc__ or "")
 
 
-def post_by_asgi(store: Store, **lengths: str) -> None:
+def post_by_asgi(store: Store, on_end: Any = None, **lengths: str) -> None:
     """Send a POST for each id, without a body, to an app that answers 200."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -139,7 +139,7 @@ def post_by_asgi(store: Store, **lengths: str) -> None:
     async def drop(message: Any) -> None:
         pass
 
-    middleware: Any = asgi.ProgressMiddleware(app, store=store)
+    middleware: Any = asgi.ProgressMiddleware(app, store=store, on_end=on_end)
     for identifier, length in lengths.items():
         scope = {
             "type": "http",
@@ -152,14 +152,14 @@ def post_by_asgi(store: Store, **lengths: str) -> None:
         asyncio.run(middleware(scope, None, drop))
 
 
-def post_by_wsgi(store: Store, **lengths: str) -> None:
+def post_by_wsgi(store: Store, on_end: Any = None, **lengths: str) -> None:
     """Send a POST for each id, without a body, to an app that answers 200."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
         return [b"ok"]
 
-    middleware = wsgi.ProgressMiddleware(app, store=store)
+    middleware = wsgi.ProgressMiddleware(app, store=store, on_end=on_end)
     for identifier, length in lengths.items():
         environ = {
             "REQUEST_METHOD": "POST",

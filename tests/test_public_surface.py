@@ -9,6 +9,7 @@ import pytest
 SURFACE = {
     "mod_progress": ["__version__"],
     "mod_progress.asgi": ["ProgressMiddleware"],
+    "mod_progress.finished": ["EndNotifier", "FinishedTransfer"],
     "mod_progress.options": ["KNOWN_METHODS", "OptionError", "Options"],
     "mod_progress.wsgi": ["ProgressMiddleware"],
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mod_progress import fork
+from mod_progress import fork, process_end
 from mod_progress import publisher as publishers
 from mod_progress.fault_log import FaultLog
 from mod_progress.publisher import Publisher
@@ -264,7 +264,7 @@ def test_at_the_end_of_the_process_one_that_fails_does_not_stop_the_others(
     assert transfer is not None
     publisher.started(transfer)
     transfer.delivered()
-    publishers._close_all()
+    process_end.close_all()
     assert state(store, "a") is State.DONE
     assert len(caplog.records) == 1
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, cast
 
+from mod_progress.finished import EndNotifier, FinishedTransfer
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
 from mod_progress.show.dashboard import answer_dashboard, dashboard_paths
@@ -63,7 +65,9 @@ class BaseMiddleware(Generic[App]):
     - ``script``: a path for the script for browsers, such as ``/progress.js``; its other modules
       are beside it. None: the middleware does not serve it;
     - ``dashboard``: a path that ends with a slash, such as ``/transfers/``, for a page of all
-      transfers, to those whom ``dump`` permits it. None: there is no such page.
+      transfers, to those whom ``dump`` permits it. None: there is no such page;
+    - ``on_end``: a callable that is told of each transfer that has ended: a thread calls it with a
+      `finished.FinishedTransfer`. What it raises is logged once.
 
     Raises `options.OptionError` where a parameter is not what it takes.
     """
@@ -87,6 +91,7 @@ class BaseMiddleware(Generic[App]):
         metrics: str | None = None,
         metrics_for: Callable[[Any], object] | None = None,
         dashboard: str | None = None,
+        on_end: Callable[[FinishedTransfer], object] | None = None,
     ) -> None:
         self.app = app
         self._show = _check_path("show", show)
@@ -114,6 +119,9 @@ class BaseMiddleware(Generic[App]):
                 takes = f"one that lists its transfers, which {name} needs"
                 raise OptionError("store", store, takes)
         self._tracker = Tracker(self._options, opened)
+        self._notifier = _make_notifier(on_end)
+        if self._notifier is not None:
+            self._notifier.follow(self._tracker.table)
         self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
         self._check_server()
 
@@ -240,6 +248,14 @@ def _check_dashboard(value: object, dump: object) -> frozenset[str]:
         return dashboard_paths(value)
     takes = "a path such as /transfers/, beside a callable for dump"
     raise OptionError("dashboard", value, takes)
+
+
+def _make_notifier(on_end: object) -> EndNotifier | None:
+    if on_end is None:
+        return None
+    if not callable(on_end) or iscoroutinefunction(on_end):
+        raise OptionError("on_end", on_end, "a callable, and no async one, that a thread can call")
+    return EndNotifier(on_end)
 
 
 def _open(store: object) -> Store:

@@ -9,18 +9,16 @@ know it, this one shows it all the same, and the other transfers are published.
 
 from __future__ import annotations
 
-import atexit
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from weakref import WeakSet
 
 from mod_progress.fault_log import FaultLog
-from mod_progress.fork import for_each, renew_after_fork
+from mod_progress.fork import renew_after_fork
 from mod_progress.patching import warn_of_late_patching
+from mod_progress.process_end import close_at_end, notice_end
 from mod_progress.publication import (
     RENEWAL,
     Publication,
@@ -87,7 +85,7 @@ class Publisher:
         self._faults = FaultLog()
         self.after_fork()
         renew_after_fork(self)
-        _publishers.add(self)
+        close_at_end(self)
 
     def after_fork(self) -> None:
         """Start without transfers: the parent publishes its own."""
@@ -100,7 +98,6 @@ class Publisher:
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
-        self._finalizer: object = None
         self._closing = False
         self._away = False
         #: Since when the thread cannot be started, and something waits to be published; 0: never.
@@ -209,6 +206,7 @@ class Publisher:
             if self._thread is not None:
                 return
             warn_of_late_patching()
+            notice_end()
             thread = threading.Thread(target=self._run, name="mod_progress publisher", daemon=True)
             self._thread = thread
             try:
@@ -217,10 +215,6 @@ class Publisher:
             except RuntimeError:  # there can be no more threads: the next transfer tries again
                 self._thread = None
                 self._unstarted = self._unstarted or time.monotonic()
-            # A child of multiprocessing ends without running the interpreter's exit functions.
-            util = sys.modules.get("multiprocessing.util")
-            if util is not None and self._finalizer is None:
-                self._finalizer = util.Finalize(None, _close_all, exitpriority=0)
 
     def _run(self) -> None:
         while True:
@@ -390,11 +384,3 @@ class Publisher:
             self._publish(batch, now)
         self._tally.add(now, last=True)
         self._publications = Publications()
-
-
-_publishers: WeakSet[Publisher] = WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for_each(_publishers, Publisher.close)

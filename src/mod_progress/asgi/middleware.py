@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 from mod_progress.asgi.answers import respond
-from mod_progress.asgi.exchange import Exchange, Receive, Scope, Send
+from mod_progress.asgi.exchange import Exchange, Message, Receive, Scope, Send
 from mod_progress.asgi.timed_exchange import TimedExchange
+from mod_progress.finished import EndNotifier
 from mod_progress.framing import parse_size
 from mod_progress.identifier import FIELD
 from mod_progress.middleware import BaseMiddleware
@@ -20,6 +21,9 @@ from mod_progress.transfer import Transfer
 __all__ = ["ProgressMiddleware"]
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: The messages by which an app says that its lifespan is over.
+_LAST = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
 class ProgressMiddleware(BaseMiddleware[Application]):
@@ -40,7 +44,7 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         """Serve what a server calls an application for: one request, or the lifespan."""
         # Every request comes by here. So it is one function, with the cheapest tests first.
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._pass(scope, receive, send)
         elif scope["path"].endswith(self._ends) and self._asks(scope["method"], _path(scope)):
             await self._answer(scope, receive, send)
         elif not self._considers(scope["method"]) or (transfer := self._track(scope)) is None:
@@ -53,6 +57,13 @@ class ProgressMiddleware(BaseMiddleware[Application]):
                 exchange.fail(error)
                 raise
             exchange.end()
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app serve something else than a request."""
+        notifier = self._notifier
+        if notifier is not None and scope["type"] == "lifespan":
+            send = partial(_send_last, notifier, send)
+        await self.app(scope, receive, send)
 
     def _track(self, scope: Scope) -> Transfer | None:
         query, headers = scope.get("query_string", b""), dict(scope["headers"])
@@ -98,6 +109,16 @@ async def _ask_permission(
     except Exception:
         logger.exception("no %s: the callable failed", what)
         return False
+
+
+async def _send_last(notifier: EndNotifier, send: Send, message: Message) -> None:
+    """Hand over the ends that wait for ``on_end``, before the server learns that the app is done.
+
+    Later it may be too late: uvicorn ends by the signal that it got, without exit functions.
+    """
+    if message["type"] in _LAST:
+        notifier.close()
+    await send(message)
 
 
 def _path(scope: Scope) -> str:
