@@ -79,6 +79,7 @@ def test_a_failing_track_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         ("GET", "/progress", (), True),
         ("HEAD", "/progress", (), True),
         ("POST", "/progress", "*", False),
+        ("DELETE", "/progress", (), True),
         ("OPTIONS", "/progress", (), False),
         ("OPTIONS", "/progress", "*", True),
         ("GET", "/progress/", (), False),

@@ -77,6 +77,7 @@ IO = """
 #: What others may import of the stores: the contract, what is listed, the totals, what opens one.
 STORES_IN_PUBLIC = {
     "mod_progress.stores",
+    "mod_progress.stores.cancelling",
     "mod_progress.stores.contract",
     "mod_progress.stores.listing",
     "mod_progress.stores.totals",

@@ -216,3 +216,53 @@ def test_a_snapshot_is_taken_whatever_the_system_says(caplog: pytest.LogCaptureF
         assert transfer.snapshot().sent == 50
     (message,) = caplog.messages
     assert message.startswith("how much the client of a transfer has is not known")
+
+
+class Server:
+    """What serves the request of a transfer."""
+
+    def __init__(self, fails: bool) -> None:
+        self.fails = fails
+        self.cancelled: list[Transfer] = []
+
+    def cancel(self, transfer: Transfer) -> None:
+        assert transfer.state is State.ERROR
+        self.cancelled.append(transfer)
+        if self.fails:
+            raise ValueError("nobody expected this")
+
+
+@pytest.mark.parametrize("status", [0, 200, 404])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancelled_transfer_is_an_error_without_a_status(status: int, fails: bool) -> None:
+    ends: list[Transfer] = []
+    transfer, server = Transfer("id", 10, ends.append), Server(fails)
+    transfer.served_by(server)
+    transfer.received = 4
+    if status:
+        transfer.response_started(status, 0)
+    for _ in range(2):
+        transfer.cancel()
+    transfer.delivered()
+    transfer.response_started(200, 5)
+    assert transfer.snapshot() == Snapshot(State.ERROR, 4, 0, 10, 0, 0)
+    assert server.cancelled == ends == [transfer]
+    assert transfer.canceller is None
+
+
+def test_a_request_is_stopped_whose_transfer_was_cancelled_before_it_is_served() -> None:
+    transfer, server = Transfer("id", 10), Server(fails=False)
+    transfer.cancel()
+    transfer.served_by(server)
+    assert server.cancelled == [transfer]
+    assert transfer.canceller is None
+
+
+def test_one_that_has_ended_is_not_cancelled() -> None:
+    transfer, server = Transfer("id", 10), Server(fails=False)
+    transfer.served_by(server)
+    transfer.response_started(201, 0)
+    transfer.delivered()
+    transfer.cancel()
+    assert (transfer.state, transfer.status, server.cancelled) == (State.DONE, 201, [])
+    Transfer("nobody serves it", 0).cancel()

@@ -10,11 +10,12 @@ from typing import Any, Generic, TypeVar, cast
 from mod_progress.finished import EndNotifier, FinishedTransfer
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
+from mod_progress.show.cancel import CANCEL_METHOD, is_from_owner
 from mod_progress.show.dashboard import answer_dashboard, dashboard_paths
 from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.health import answer_health
 from mod_progress.show.question import Question
-from mod_progress.show.responder import Responder
+from mod_progress.show.responder import ASKING, Responder
 from mod_progress.show.script import script_paths, serve_script
 from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
@@ -66,6 +67,9 @@ class BaseMiddleware(Generic[App]):
       are beside it. None: the middleware does not serve it;
     - ``dashboard``: a path that ends with a slash, such as ``/transfers/``, for a page of all
       transfers, to those whom ``dump`` permits it. None: there is no such page;
+    - ``cancel``: a callable that says who may cancel any transfer, by a DELETE on the path
+      ``show``. It is called as ``dump`` is, and permits by returning True. Whoever has the owner's
+      form of an id needs no permission. None: nobody cancels anything;
     - ``on_end``: a callable that is told of each transfer that has ended: a thread calls it with a
       `finished.FinishedTransfer`. What it raises is logged once.
 
@@ -91,6 +95,7 @@ class BaseMiddleware(Generic[App]):
         metrics: str | None = None,
         metrics_for: Callable[[Any], object] | None = None,
         dashboard: str | None = None,
+        cancel: Callable[[Any], object] | None = None,
         on_end: Callable[[FinishedTransfer], object] | None = None,
     ) -> None:
         self.app = app
@@ -107,6 +112,7 @@ class BaseMiddleware(Generic[App]):
         self._permit = _check_permit("dump", dump, "list all transfers")
         self._permit_metrics = _check_permit("metrics_for", metrics_for, "read the metrics")
         _check_metrics(metrics, metrics_for)
+        self._permit_cancel = _check_permit("cancel", cancel, "cancel any transfer")
         self._options = Options(
             ttl=ttl,
             methods=methods,  # type: ignore[arg-type]
@@ -122,7 +128,9 @@ class BaseMiddleware(Generic[App]):
         self._notifier = _make_notifier(on_end)
         if self._notifier is not None:
             self._notifier.follow(self._tracker.table)
-        self._responder = Responder(self._tracker, format, allow_origins, self._make_ticker())
+        self._responder = Responder(
+            self._tracker, format, allow_origins, self._make_ticker(), cancel is not None
+        )
         self._check_server()
 
     def _make_ticker(self) -> Ticker | None:
@@ -153,7 +161,7 @@ class BaseMiddleware(Generic[App]):
         return (
             self._permit is not None
             and path == self._show
-            and question.method != "OPTIONS"
+            and question.method in ASKING
             and self._responder.asks_for_dump(question)
         )
 
@@ -166,6 +174,21 @@ class BaseMiddleware(Generic[App]):
         from mod_progress.show.metrics import answer_metrics  # which needs an extra
 
         return answer_metrics(question, self._tracker, permitted is True)
+
+    def _needs_permission_to_cancel(self, question: Question, path: str) -> bool:
+        """Whether a request that `_asks` is to cancel a transfer, and not from its owner."""
+        return (
+            self._permit_cancel is not None
+            and path == self._show
+            and question.method == CANCEL_METHOD
+            and not is_from_owner(question)
+        )
+
+    def _cancel(self, question: Question, permitted: object) -> Answer | Future[Answer]:
+        """Cancel a transfer, if the callable given as ``cancel`` permits it."""
+        if permitted not in (True, False, None):
+            logger.warning("no cancel: the callable returned a %s", type(permitted).__name__)
+        return self._responder.answer(question, permitted is True)
 
     def _dump(self, question: Question, path: str, permitted: object) -> Answer | Future[Answer]:
         """Answer with all transfers, as far as the callable given as ``dump`` permits it."""

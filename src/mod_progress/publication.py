@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from mod_progress.details import encode
+from mod_progress.fault_log import FaultLog
+from mod_progress.stores.cancelling import Cancelling
 from mod_progress.stores.contract import LEASE, PublishResult, Store, StoreError, Update
 from mod_progress.transfer import Snapshot, State, Transfer
 
@@ -114,6 +116,18 @@ class Publications:
         identifier = transfer.identifier
         found = self.running.get(identifier) or self.ended.get(identifier)
         return found if found is not None and found.transfer is transfer else None
+
+    def cancel(self, store: Cancelling, faults: FaultLog) -> None:
+        """Cancel the running transfers that other processes have asked this one to cancel."""
+        try:
+            for identifier, start in store.to_cancel():
+                publication = self.running.get(identifier)
+                if publication is not None and publication.start == start:
+                    publication.transfer.cancel()
+        except StoreError:
+            pass  # to publish meets the fault too, and it is reported there
+        except Exception as error:
+            faults.report("other processes cannot cancel transfers of this one", error)
 
     def drop(self, publication: Publication) -> None:
         """Forget a publication."""

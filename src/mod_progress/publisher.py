@@ -27,6 +27,7 @@ from mod_progress.publication import (
     update_again,
     write,
 )
+from mod_progress.stores.cancelling import Cancelling
 from mod_progress.stores.contract import LEASE, WRITE_TIMEOUT, Store, StoreBusy, StoreError, lapsed
 from mod_progress.table import LookupTable
 from mod_progress.tally import Tally
@@ -83,6 +84,8 @@ class Publisher:
         self._store = store
         self._table = table
         self._faults = FaultLog()
+        #: The store, where it can carry requests to cancel.
+        self._cancelling = store if isinstance(store, Cancelling) else None
         self.after_fork()
         renew_after_fork(self)
         close_at_end(self)
@@ -294,6 +297,8 @@ class Publisher:
 
     def _look(self, now: float) -> None:
         """Publish what is due, and set the time of the next look."""
+        if self._cancelling is not None and not self._away:
+            self._publications.cancel(self._cancelling, self._faults)
         spent = time.thread_time()
         few = FEW if self._store.near else FEW_REMOTE
         running = self._publications.running

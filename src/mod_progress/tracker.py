@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from enum import Enum
 
 from mod_progress.details import MOST_PATH, Details
 from mod_progress.fault_log import FaultLog
@@ -23,6 +24,7 @@ from mod_progress.identifier import (
 )
 from mod_progress.options import Options
 from mod_progress.publisher import Publisher
+from mod_progress.stores.cancelling import Cancelling
 from mod_progress.stores.contract import Reporting, Store, StoreError
 from mod_progress.stores.listing import Listing, Page, Query
 from mod_progress.table import DEFAULT_CAPACITY, LookupTable
@@ -33,6 +35,18 @@ logger = logging.getLogger("mod_progress")
 
 #: The id that is looked up to see whether the store answers.
 _ANY = "any"
+
+
+class Cancellation(Enum):
+    """What came of the wish to cancel a transfer."""
+
+    ENDED = "it has ended, now or before"
+    ASKED = "the process that serves it was asked to cancel it"
+    UNKNOWN = "there is no such transfer"
+    FAILED = "the store cannot carry the wish"
+
+
+_CANCELLATIONS = {State.RUNNING: Cancellation.ASKED, State.UNKNOWN: Cancellation.UNKNOWN}
 
 
 class Tracker:
@@ -171,6 +185,33 @@ class Tracker:
             else self._publisher.shown_many(own)
         )
         return [UNKNOWN if each is None else next(shown) for each in transfers]
+
+    def cancel(self, identifier: str) -> Cancellation | Future[Cancellation]:
+        """Cancel a transfer, wherever it runs: here at once, elsewhere within about a second."""
+        transfer = self.table.find(identifier)
+        if transfer is not None and transfer.state is State.RUNNING:
+            transfer.cancel()
+            return Cancellation.ENDED
+        known = Cancellation.UNKNOWN if transfer is None else Cancellation.ENDED
+
+        def read(state: State) -> Cancellation:
+            found = _CANCELLATIONS.get(state, Cancellation.ENDED)
+            return known if found is Cancellation.UNKNOWN else found
+
+        try:
+            if not isinstance(self.store, Cancelling):
+                return known
+            asked = self.store.ask_to_cancel(identifier)
+        except Exception as error:
+            return self._cannot_cancel(error)
+        if isinstance(asked, State):
+            return read(asked)
+        return map_future(map_future(asked, read), lambda found: found, self._cannot_cancel)
+
+    def _cannot_cancel(self, error: Exception) -> Cancellation:
+        if not isinstance(error, StoreError):
+            self._faults.report("a transfer of another process is not cancelled", error)
+        return Cancellation.FAILED
 
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the transfers of all processes that use the store.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mod_progress.details import NO_DETAILS
 from mod_progress.fault_log import FaultLog
@@ -39,7 +39,7 @@ class Event(Enum):
 
     DELIVERED = "the client has the whole response, and its status is below 400"
     REFUSED = "the client has the whole response, and its status is 400 or more"
-    CUT = "the transfer was cut: a connection died, or its worker did"
+    CUT = "the transfer was cut: a connection or its worker died, or somebody cancelled it"
 
     __hash__ = object.__hash__
 
@@ -76,6 +76,13 @@ class Snapshot(NamedTuple):
 UNKNOWN = Snapshot(State.UNKNOWN)
 
 
+class Canceller(Protocol):
+    """What serves the request of a transfer, and can stop doing so."""
+
+    def cancel(self, transfer: Transfer) -> None:
+        """Close the client's connection. The transfer has ended before. Called from any thread."""
+
+
 class Transfer:
     """One tracked request, from its head until the client has the whole response.
 
@@ -87,6 +94,7 @@ class Transfer:
         "_acknowledged",
         "_last",
         "_settled",
+        "canceller",
         "details",
         "end_published",
         "expires",
@@ -123,6 +131,8 @@ class Transfer:
         #: Returns how many of the written bytes the client does not have yet; None where nobody
         #: can know. It is called from any thread.
         self.unacknowledged: Callable[[], int] | None = None
+        #: What stops the request when the transfer is cancelled; see `served_by`.
+        self.canceller: Canceller | None = None
         #: When the table forgets the transfer, by the table's clock. It is set at the end.
         self.expires = math.inf
         #: Whether the store has the end of this transfer. From then on the store is asked first,
@@ -155,6 +165,29 @@ class Transfer:
     def cut(self) -> None:
         """End the transfer: the client will not get the whole response."""
         self._settle(Event.CUT)
+
+    def cancel(self) -> None:
+        """End the transfer as an error with status 0, and stop its request. Never raises.
+
+        Nothing happens where the transfer has ended. May be called from any thread.
+        """
+        if self.state is State.RUNNING:
+            self.status = 0
+            self._stop(self._settle(Event.CUT))
+
+    def served_by(self, canceller: Canceller) -> None:
+        """Note what stops the request when the transfer is cancelled, which may be so already."""
+        self.canceller = canceller
+        if self.state is not State.RUNNING:
+            self.canceller = None
+            self._stop(canceller)
+
+    def _stop(self, canceller: Canceller | None) -> None:
+        if canceller is not None:
+            try:
+                canceller.cancel(self)
+            except Exception as error:
+                _faults.report("the request of a cancelled transfer goes on", error)
 
     def snapshot(self, sample: bool = True) -> Snapshot:
         """Return the state and the counters of this moment.
@@ -207,13 +240,17 @@ class Transfer:
             and (self.response_size or 0) == since.response_size
         )
 
-    def _settle(self, event: Event) -> None:
+    def _settle(self, event: Event) -> Canceller | None:
+        """End the transfer, and return what can stop its request."""
         state = TRANSITIONS.get((self.state, event))
         if state is None:
-            return
+            return None
         self.state = state
+        # Read only now, since `served_by` may be called by another thread at this moment.
+        canceller, self.canceller = self.canceller, None
         self.unacknowledged = None
         # What an app reads or writes after the end is not part of the transfer.
         self._last = self.snapshot()
         if self._settled is not None:
             self._settled(self)
+        return canceller

@@ -6,6 +6,7 @@ import pytest
 
 from mod_progress.config import InvalidConfig
 from mod_progress.gateway.actions.answers import Deny, Respond
+from mod_progress.gateway.actions.cancel import Cancel
 from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.actions.health import Health
@@ -47,6 +48,8 @@ def action_of(site: Site) -> Action:
         ('progress.show "legacy";', Show(FORMATS["legacy"])),
         ('progress.show "dump";', Dump(Permission.CUT_IDS)),
         ('progress.show "dump-ids";', Dump(Permission.WHOLE_IDS)),
+        ("progress.cancel;", Cancel()),
+        ('progress.cancel "any";', Cancel(any=True)),
         ('progress.methods "GET";', SetOptions(methods=frozenset({"GET"}))),
         ('progress.methods ("GET", "PUT");', SetOptions(methods=frozenset({"GET", "PUT"}))),
         ('progress.methods "GET", "PUT";', SetOptions(methods=frozenset({"GET", "PUT"}))),

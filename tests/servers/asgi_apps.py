@@ -125,7 +125,7 @@ django.setup()
 urlpatterns = [path("django/upload", django_upload)]
 
 APPS: dict[str, Application] = {
-    "plain": ProgressMiddleware(plain, show="/plain/progress"),
+    "plain": ProgressMiddleware(plain, show="/plain/progress", cancel=lambda scope: True),
     "starlette": Starlette(
         routes=[Route("/starlette/upload", starlette_upload, methods=["POST"])],
         middleware=[Middleware(ProgressMiddleware, show="/starlette/progress", server_timing=True)],

@@ -35,6 +35,11 @@ class Poller:
         self.answers.append(answer)
         return response.headers["X-Worker"], answer
 
+    def cancel(self) -> int:
+        """Cancel the transfer; return the status of the answer."""
+        with open_client(self.http2) as client:
+            return client.delete(self.url).status_code
+
     def ask_until(self, condition: Callable[[Answer], bool]) -> Answer:
         """Ask until an answer meets the condition; return that."""
         deadline = time.monotonic() + DEADLINE

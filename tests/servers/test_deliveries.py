@@ -84,6 +84,34 @@ def test_a_client_that_vanishes_before_the_app_answers(server: Server) -> None:
     server.end_silence(poller.identifier)
 
 
+def ends(client: socket.socket) -> bool:
+    """Whether the connection ends without the end of a response in chunks."""
+    tail = b""
+    try:
+        while data := client.recv(1 << 20):
+            tail = tail[-10:] + data
+    except ConnectionError:
+        return True
+    return not tail.endswith(b"\r\n0\r\n\r\n")
+
+
+@reporting
+@pytest.mark.parametrize("path", ["upload", "download", "late"])
+def test_a_cancelled_transfer_ends_with_its_connection(server: Server, path: str) -> None:
+    poller = Poller(server)
+    if path == "upload" and server.buffers:
+        path = "late"
+    length = 2 << 20 if path == "upload" else 0
+    with send_request(poller, f"/plain/{path}", bytes(length // 2), length) as client:
+        if path == "download":
+            client.recv(1)
+        poller.ask_until(lambda answer: answer["state"] == "running")
+        assert poller.cancel() in (202, 204)
+        poller.await_answer({"state": "error", "status": 0})
+        assert ends(client)
+    server.end_silence(poller.identifier)
+
+
 @pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["close", "reset"])
 def test_an_answer_before_the_body_was_read(
     server: Server, leave: Callable[[socket.socket], None]

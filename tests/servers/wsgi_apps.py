@@ -127,7 +127,12 @@ django.setup()
 urlpatterns = [path("django/upload", django_upload), path("django/whole", django_whole)]
 
 APPS = {
-    name: ProgressMiddleware(app, show=f"/{name}/progress", server_timing=name != "plain")
+    name: ProgressMiddleware(
+        app,
+        show=f"/{name}/progress",
+        server_timing=name != "plain",
+        cancel=lambda environ: True,
+    )
     for name, app in {"plain": plain, "flask": flask, "django": get_wsgi_application()}.items()
 }
 

@@ -38,6 +38,7 @@ def test_a_wrong_format_is_named(form: Any, message: str) -> None:
         ("GET", (), True),
         ("HEAD", (), True),
         ("POST", "*", False),
+        ("DELETE", (), True),
         ("OPTIONS", (), False),
         ("OPTIONS", "*", True),
     ],

@@ -9,7 +9,8 @@ import pytest
 from mod_progress.options import OptionError
 from mod_progress.stores import open_store
 from mod_progress.stores.contract import StoreError, Update
-from mod_progress.stores.lmdb.store import LocalStore, default_name
+from mod_progress.stores.lmdb.directory import default_name
+from mod_progress.stores.lmdb.store import LocalStore
 from mod_progress.stores.memory import MemoryStore
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.transfer import Snapshot, State

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -17,6 +18,14 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+
+#: What an app gets, and what it is told where it sends, when its transfer was cancelled.
+_DISCONNECT: Message = {"type": "http.disconnect"}
+_CANCELLED = "the transfer was cancelled"
+
+#: The versions of HTTP in which a connection carries one request at a time.
+_EXCLUSIVE = ("1.0", "1.1")
 
 
 class Exchange:
@@ -46,7 +55,9 @@ class Exchange:
         self._complete = self._handed_over = False
         #: Whether the client has left.
         self._left = False
+        self._delivery.exclusive = scope["http_version"] in _EXCLUSIVE
         scope[TRACKED] = transfer
+        transfer.served_by(self)
 
     async def receive(self) -> Message:
         """Pass a message of the server on to the app."""
@@ -111,6 +122,12 @@ class Exchange:
         self._delivery.passes_end()
         return True
 
+    def cancel(self, transfer: Transfer) -> None:
+        """Let the app see at its next step that the client is gone, and end the connection."""
+        self._left = True
+        self._receive, self._send = _receive_disconnect, _refuse_to_send
+        self._delivery.cancel(transfer)
+
     def fail(self, error: BaseException) -> None:
         """The app failed, or was cancelled. No server answers a request that was cancelled."""
         self._left = self._left or not isinstance(error, Exception)
@@ -125,6 +142,15 @@ class Exchange:
         else:
             self._transfer.response_started(500, 0)
             self._delivery.handed_over()
+
+
+async def _receive_disconnect() -> Message:
+    return dict(_DISCONNECT)
+
+
+async def _refuse_to_send(message: Message) -> None:
+    """Raise what says since ASGI 2.4 that the client is gone."""
+    raise ConnectionResetError(errno.ECONNRESET, _CANCELLED)
 
 
 def _content_length(headers: Any) -> int | None:

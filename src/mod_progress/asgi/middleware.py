@@ -94,6 +94,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         elif self._asks_for_metrics(path):
             permitted = await _ask_permission("metrics", self._permit_metrics, scope)
             answer = self._measure(question, permitted)
+        elif self._needs_permission_to_cancel(question, path):
+            permitted = await _ask_permission("cancel", self._permit_cancel, scope)
+            answer = self._cancel(question, permitted)
         else:
             answer = self._answer_to(question, path)
         await respond(answer, question.method, receive, send)

@@ -28,6 +28,7 @@ from mod_progress.gateway.actions.basic_auth import (
     PasswordFileError,
     parse_passwords,
 )
+from mod_progress.gateway.actions.cancel import Cancel
 from mod_progress.gateway.actions.dashboard import Dashboard
 from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.health import Health
@@ -114,6 +115,14 @@ def _show(draft: Draft, argument: Argument) -> Action:
         return Show(JSON)
     name = argument.choice([*FORMATS, *_DUMPS])
     return Dump(_DUMPS[name]) if name in _DUMPS else Show(FORMATS[name])
+
+
+@ACTIONS.add("progress.cancel", "mod_progress")
+def _cancel(draft: Draft, argument: Argument) -> Action:
+    if argument.value is not None:
+        argument.choice(["any"])
+        return Cancel(any=True)
+    return Cancel()
 
 
 @ACTIONS.add("access.same_origin", "mod_access")

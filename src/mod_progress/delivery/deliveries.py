@@ -6,6 +6,7 @@ import random
 import sys
 import time
 
+from mod_progress.delivery.hang_up import hang_ups
 from mod_progress.delivery.sock_diag import Connection, Progress
 from mod_progress.fault_log import FaultLog
 from mod_progress.transfer import Transfer
@@ -60,6 +61,8 @@ class Delivery:
         "_reached",
         "_since",
         "_transfer",
+        "cancelled",
+        "exclusive",
         "limit",
     )
 
@@ -78,6 +81,10 @@ class Delivery:
         self._passed = self._ended = False
         #: When that was.
         self._since = 0.0
+        #: Whether the transfer was cancelled: the app is to stop.
+        self.cancelled = False
+        #: Whether the connection carries no other request at the same time, as it may in HTTP/2.
+        self.exclusive = True
         #: Bytes that the connection will have carried when the client has this response.
         self._goal: int | None = None
         #: Bytes of the body that the client is known to have.
@@ -112,6 +119,14 @@ class Delivery:
         """The client will never have the whole response."""
         self._leave()
         self._transfer.cut()
+
+    def cancel(self, transfer: Transfer) -> None:
+        """The transfer was cancelled: its connection is to be ended, if it has it to itself."""
+        self.cancelled = True
+        connection = self._connection
+        self._leave()
+        if connection is not None and self.exclusive:
+            hang_ups.ask(connection.key)
 
     def has_carried(self) -> bool | None:
         """Whether anything of the response went to the client; None where nobody knows."""

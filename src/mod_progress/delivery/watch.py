@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from mod_progress.delivery.addresses import Address, Addresses, find_connection, read_addresses
 from mod_progress.delivery.deliveries import GRACE, IDLE, Delivery, FollowedConnection
+from mod_progress.delivery.hang_up import hang_ups
 from mod_progress.delivery.sock_diag import Deaths
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
@@ -124,6 +125,7 @@ class Watch:
 
     def _check(self, now: float) -> bool:
         """Look at every connection. Returns whether a delivery waits for an acknowledgement."""
+        hang_ups.carry_out()
         self._read_deaths(now)
         with self._lock:
             connections = list(self._connections.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from threading import get_ident
 
 from mod_progress.gateway.http.forwarded import UNKNOWN, Node, client_of
@@ -77,6 +78,19 @@ class Client(Stream):
         self.state.settle_soon(self)
         if self.lost:
             self._settle_all()
+
+    def cancel(self, transfer: Transfer) -> None:
+        """Close the connection: the transfer that it carries was cancelled. From any thread."""
+        with suppress(RuntimeError):  # the loop has ended, and with it the connection
+            self.loop.call_soon_threadsafe(self._abort_if_carrying, transfer)
+
+    def _abort_if_carrying(self, transfer: Transfer) -> None:
+        if self.carries(transfer):
+            self.abort()
+
+    def carries(self, transfer: Transfer) -> bool:
+        """Whether the client still sends a transfer, or does not have all of its response."""
+        return any(each is transfer for _, each in self._unsettled)
 
     def acknowledge(self) -> None:
         """Settle the transfers whose last byte the client has acknowledged."""

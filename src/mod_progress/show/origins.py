@@ -21,7 +21,6 @@ _PREFLIGHT_SECONDS = "7200"
 _VARY: Fields = (("Vary", "Origin"),)
 
 _PREFLIGHT: Fields = (
-    ("Access-Control-Allow-Methods", "GET, HEAD"),
     ("Access-Control-Allow-Headers", f"{PARAMETER}, If-None-Match, Last-Event-ID, Prefer"),
     ("Access-Control-Max-Age", _PREFLIGHT_SECONDS),
 )
@@ -71,10 +70,15 @@ class Origins:
             return False
         return page[1].decode("latin-1") in self._allowed or page[2] == field(b"host")
 
-    def preflight(self, origin: bytes | None) -> Fields:
-        """Return the fields of the answer to a preflight from a page of ``origin``."""
+    def preflight(self, origin: bytes | None, methods: Iterable[str]) -> Fields:
+        """Return the fields of the answer to a preflight from a page of ``origin``.
+
+        ``methods`` are those that the page may use.
+        """
         fields = self.fields(origin)
-        return fields if fields == _VARY else (*fields, *_PREFLIGHT)
+        if fields == _VARY:
+            return fields
+        return (*fields, ("Access-Control-Allow-Methods", ", ".join(methods)), *_PREFLIGHT)
 
 
 def _check_origins(value: object) -> frozenset[str]:

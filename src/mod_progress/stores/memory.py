@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from mod_progress.fork import renew_after_fork
+from mod_progress.stores.cancelling import KEPT, ToCancel
 from mod_progress.stores.contract import (
     CAPACITY,
     LEASE,
@@ -71,6 +72,8 @@ class MemoryStore:
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         self._totals = Totals()
         self._lock = threading.Lock()
+        #: What is to be cancelled, and until when that is kept.
+        self._to_cancel: dict[ToCancel, float] = {}
 
     def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
         """Write a batch; there is no other process to wait for."""
@@ -87,6 +90,25 @@ class MemoryStore:
     def lookup_many(self, identifiers: Sequence[str]) -> list[Snapshot]:
         """Return what is known of each id, in their order."""
         return [self.lookup(identifier) for identifier in identifiers]
+
+    def ask_to_cancel(self, identifier: str) -> State:
+        """Note that a transfer is to be cancelled, if it is running; return its state."""
+        entry = self._get(identifier)
+        state = State.UNKNOWN if entry is None else entry.read(self._clock()).state
+        if entry is not None and state is State.RUNNING:
+            with self._lock:
+                self._to_cancel[ToCancel(identifier, entry.start)] = self._clock() + KEPT
+        return state
+
+    def to_cancel(self) -> list[ToCancel]:
+        """Return what is to be cancelled. All trackers that share this store see each request."""
+        if not self._to_cancel:
+            return []
+        now = self._clock()
+        with self._lock:
+            kept = {each: until for each, until in self._to_cancel.items() if until > now}
+            self._to_cancel = kept
+        return [*kept]
 
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""

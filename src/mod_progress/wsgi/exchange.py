@@ -16,7 +16,7 @@ from mod_progress.framing import BODILESS, parse_size, parse_status
 from mod_progress.middleware import TRACKED
 from mod_progress.tracker import logger
 from mod_progress.transfer import Transfer
-from mod_progress.wsgi.input import Input
+from mod_progress.wsgi.input import Input, cancelled
 
 Environ = dict[str, Any]
 Write = Callable[[bytes], object]
@@ -26,6 +26,10 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 #: The least that is read from a file at once: applications ask for as little as 4 KiB, and a
 #: tracked response cannot be left to the server's sendfile.
 _FILE_BLOCK = 1 << 18
+
+
+#: The versions of HTTP in which a connection carries one request at a time.
+_EXCLUSIVE = ("HTTP/1.0", "HTTP/1.1")
 
 
 class Exchange:
@@ -48,6 +52,9 @@ class Exchange:
         self._start_response = start_response
         self._transfer = transfer
         self._delivery = follow_transfer(transfer, *_addresses(environ))
+        self._delivery.exclusive = environ.get("SERVER_PROTOCOL") in _EXCLUSIVE
+        # Not the exchange itself: the table would keep one that a server has forgotten to close.
+        transfer.served_by(self._delivery)
         self._chunks: Iterable[bytes] = ()
         #: Status and size of the response, from start_response until the first bytes go out.
         self._head: tuple[int, int | None] | None = None
@@ -87,6 +94,8 @@ class Exchange:
         return partial(self._write, write)
 
     def _write(self, write: Write, data: bytes) -> object:
+        if self._delivery.cancelled:
+            raise cancelled()
         if data and self._head is not None:
             self._open(self._head)
         self._transfer.written = min(self._transfer.written + len(data), self._delivery.limit)
@@ -105,6 +114,8 @@ class Exchange:
         transfer, delivery = self._transfer, self._delivery
         try:
             for chunk in self._chunks:
+                if delivery.cancelled:
+                    raise cancelled()
                 if chunk and self._head is not None:
                     self._open(self._head)
                 written = transfer.written + len(chunk)

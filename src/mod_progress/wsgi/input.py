@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -111,6 +112,8 @@ class Input:
 
     def _take(self, read: Callable[..., bytes], *size: int) -> bytes:
         """Read once, and count it."""
+        if self._delivery.cancelled:
+            raise cancelled()
         try:
             data = read(*size)
         except TypeError:
@@ -122,6 +125,8 @@ class Input:
         transfer = self._transfer
         if position > transfer.received:
             transfer.received = position if position < self._size else self._size
+        if self._delivery.cancelled:
+            raise cancelled()  # it was cancelled meanwhile, which looks like the end of the body
         if not data and size != (0,):
             self._end()
         return data
@@ -132,6 +137,14 @@ class Input:
         if transfer.request_size is not None and transfer.received < transfer.request_size:
             self._delivery.cut()
         transfer.request_ended()
+
+
+def cancelled() -> OSError:
+    """Return what an app gets that reads or sends on for a transfer that was cancelled.
+
+    Servers take it for a client that has left, and close the connection.
+    """
+    return ConnectionResetError(errno.ECONNRESET, "the transfer was cancelled")
 
 
 def _is_short(data: bytes, wanted: int) -> bool:

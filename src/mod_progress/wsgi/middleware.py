@@ -80,6 +80,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         elif self._asks_for_metrics(path):
             permitted = _ask_permission("metrics", self._permit_metrics, environ)
             answer = self._measure(question, permitted)
+        elif self._needs_permission_to_cancel(question, path):
+            permitted = _ask_permission("cancel", self._permit_cancel, environ)
+            answer = self._cancel(question, permitted)
         else:
             answer = self._answer_to(question, path)
         if isinstance(answer, Future):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mod_progress.gateway.actions.poll import Poll, send_answer
-from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.exchange import Exchange, MethodNotAllowed
 from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER
+from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.formats import JSON, Format
 from mod_progress.show.question import Question, choose_format, inquire
+from mod_progress.show.responder import ASKING
 from mod_progress.tracker import logger
 
 
@@ -59,6 +61,7 @@ class Track:
         if transfer is not None:
             transfer.unacknowledged = exchange.client.unacknowledged
             exchange.transfer = transfer
+            transfer.served_by(exchange.client)
             if exchange.options.server_timing:
                 exchange.measure()
 
@@ -72,6 +75,9 @@ class MissingIdentifier:
 
 
 _MISSING_IDENTIFIER = MissingIdentifier()
+
+#: Answers a request to cancel where `progress.cancel` does not.
+_CANCELS_NOTHING = MethodNotAllowed(ASKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +98,7 @@ class Show:
         inquiry = inquire(question, choose_format(question, self.form))
         if inquiry is None:
             exchange.fallback = _MISSING_IDENTIFIER
+        elif request.method == CANCEL_METHOD:
+            exchange.handler = _CANCELS_NOTHING
         else:
             exchange.handler = Poll(inquiry)

@@ -10,6 +10,7 @@ from mod_progress.gateway.client import Client
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.patience import Patience
+from mod_progress.transfer import Transfer
 
 
 class PacedClient(Client):
@@ -26,6 +27,11 @@ class PacedClient(Client):
         self._send_patience: Patience | None = None
         # How long it may still keep us waiting until it reads.
         self._read_patience: Patience | None = None
+
+    def carries(self, transfer: Transfer) -> bool:
+        """Whether the client still sends a transfer, or does not have all of its response."""
+        exchange = self._exchange
+        return (exchange is not None and exchange.transfer is transfer) or super().carries(transfer)
 
     def expect_bytes(self) -> None:
         """Give the client its time, as long as its body keeps up the least rate."""

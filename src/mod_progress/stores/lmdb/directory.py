@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from mod_progress.stores.contract import StoreError
 
-__all__ = ["bases", "machine", "private_directory", "remove_abandoned"]
+__all__ = ["bases", "default_name", "machine", "private_directory", "remove_abandoned"]
 
 #: In memory, on Linux.
 SHARED_MEMORY = "/dev/shm"
@@ -24,6 +26,24 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 #: The namespaces that processes must share to use the same files: LMDB tells its readers apart by
 #: their process ids, and deadlines are times of the monotonic clock.
 _NAMESPACES = [Path("/proc/self/ns/pid"), Path("/proc/self/ns/time")]
+
+
+def default_name() -> str:
+    """Return a name that the workers of one application share, and two applications do not.
+
+    It is made of the working directory and of ``sys.prefix``, which workers have in common however
+    they were started. The user is in the directory's name.
+
+    Raises `StoreError` if the working directory was removed.
+    """
+    try:
+        working_directory = Path.cwd()
+    except OSError:
+        raise StoreError(
+            "the working directory, which gives it its name, was removed; local:NAME needs none"
+        ) from None
+    place = os.fsencode(working_directory) + b"\0" + os.fsencode(sys.prefix)
+    return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 def bases(runtime: str | None) -> Iterator[Path]:

@@ -19,10 +19,13 @@ from mod_progress.fork import for_each
 from mod_progress.stores.contract import StoreBusy, StoreError
 from mod_progress.stores.lmdb.directory import bases, machine, private_directory, remove_abandoned
 
-__all__ = ["DAMAGED", "Environment", "shared"]
+__all__ = ["DAMAGED", "FAULTS", "Environment", "shared", "store_errors", "why"]
 
 #: Faults of the files that would stay.
 DAMAGED = (lmdb.MapFullError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PanicError)
+
+#: All faults of the files.
+FAULTS = (lmdb.Error, OSError, StoreError)
 
 #: How many readers there may be at one moment, in all processes: LMDB keeps a slot for each.
 MAX_READERS = 1024
@@ -43,6 +46,22 @@ POLL = 0.002
 #: What this process or the system has too little of for a moment. To open the files in another
 #: place would not help, and would part this process from the others.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Raise `StoreError` for every fault of the files."""
+    try:
+        yield
+    except FAULTS as error:
+        raise StoreError(why(error)) from error
+
+
+def why(error: Exception) -> str:
+    """Return what the log says of a fault of the files."""
+    if isinstance(error, lmdb.MapFullError):
+        return "it is full"
+    return str(error) or type(error).__name__
 
 
 class Environment:

@@ -8,24 +8,22 @@ expiry. So renewing a lease costs one write, not three.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import struct
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice, takewhile
-from pathlib import Path
 
 import lmdb
 
 from mod_progress.fault_log import FaultLog
 from mod_progress.fork import renew_after_fork
 from mod_progress.options import OptionError
+from mod_progress.stores.cancelling import ToCancel
 from mod_progress.stores.contract import (
     CAPACITY,
     LEASE,
@@ -39,7 +37,16 @@ from mod_progress.stores.contract import (
 )
 from mod_progress.stores.health import Health
 from mod_progress.stores.listing import Page, Query, Row
-from mod_progress.stores.lmdb.environment import DAMAGED, Environment, shared
+from mod_progress.stores.lmdb import requests
+from mod_progress.stores.lmdb.directory import default_name
+from mod_progress.stores.lmdb.environment import (
+    DAMAGED,
+    FAULTS,
+    Environment,
+    shared,
+    store_errors,
+    why,
+)
 from mod_progress.stores.lmdb.totals import TOTALS, add
 from mod_progress.stores.record import SIZE, decode, decode_state, encode
 from mod_progress.stores.totals import Totals
@@ -78,31 +85,14 @@ BYTES_AN_ENTRY = 5120
 #: Bytes of the smallest map: a batch copies each page that it changes.
 LEAST_MAP = 1 << 20
 
+#: Seconds that a request to cancel waits for other processes that are writing.
+CANCEL_TIMEOUT = 0.2
+
 #: The version of the layout. It is in the directory's name, so that two versions can run side by
 #: side.
 LAYOUT = "v3"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
-
-_FAULTS = (lmdb.Error, OSError, StoreError)
-
-
-def default_name() -> str:
-    """Return a name that the workers of one application share, and two applications do not.
-
-    It is made of the working directory and of ``sys.prefix``, which workers have in common however
-    they were started. The user is in the directory's name.
-
-    Raises `StoreError` if the working directory was removed.
-    """
-    try:
-        working_directory = Path.cwd()
-    except OSError:
-        raise StoreError(
-            "the working directory, which gives it its name, was removed; local:NAME needs none"
-        ) from None
-    place = os.fsencode(working_directory) + b"\0" + os.fsencode(sys.prefix)
-    return f"app-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 class LocalStore:
@@ -150,15 +140,15 @@ class LocalStore:
                 self._sweep(transaction, now, SWEEP * (1 + len(batch)))
                 for update in batch:
                     self._write(transaction, update, now, result)
-        except _FAULTS as error:
+        except FAULTS as error:
             if isinstance(error, StoreBusy) and timeout < WRITE_TIMEOUT:
                 raise
-            self._health.failed("publish", _why(error))
+            self._health.failed("publish", why(error))
             if isinstance(error, DAMAGED):
                 # Each process publishes its entries again.
-                with suppress(*_FAULTS):
+                with suppress(*FAULTS):
                     self._open().start_over()
-            raise StoreError(_why(error)) from error
+            raise StoreError(why(error)) from error
         self._health.worked("publish", "lookup")  # what can be written can be read
         return result
 
@@ -179,8 +169,8 @@ class LocalStore:
                 values = self._get_all(keys)
             except lmdb.Error:  # a fork may have closed the handle at this very moment
                 values = self._get_all(keys)
-        except _FAULTS as error:
-            self._health.failed("lookup", _why(error))
+        except FAULTS as error:
+            self._health.failed("lookup", why(error))
         except Exception as error:
             self._faults.report("lookups are answered with unknown", error)
         else:
@@ -189,23 +179,39 @@ class LocalStore:
             return [UNKNOWN if value is None else _read(value, now) for value in values]
         return [UNKNOWN] * len(identifiers)
 
+    def ask_to_cancel(self, identifier: str) -> State:
+        """Leave a request for the owner of a transfer, if it is running; return its state."""
+        with store_errors(), self._open().writing(CANCEL_TIMEOUT) as transaction:
+            now = time.monotonic_ns()
+            value = transaction.get(ENTRY + identifier.encode()) or b""
+            state = _read(value, now).state
+            if state is State.RUNNING:
+                requests.add(transaction, identifier, value[: _TOKEN.size], now)
+            return state
+
+    def to_cancel(self) -> list[ToCancel]:
+        """Return the requests to cancel transfers of this process, and remove them."""
+        with store_errors():
+            with self._open().handle().begin() as transaction:
+                found = requests.requests_to(self._owner, transaction)
+            if found:
+                with self._open().writing(CANCEL_TIMEOUT) as transaction:
+                    for request in found:
+                        requests.remove(transaction, request)
+            return found
+
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""
         return self._walks.page(query)
 
     def add_totals(self, totals: Totals) -> None:
         """Add to the totals, as `stores.totals.Counting` has it: a failed batch left nothing."""
-        try:
-            with self._open().writing(WRITE_TIMEOUT) as transaction:
-                add(transaction, totals)
-        except _FAULTS as error:
-            raise StoreError(_why(error)) from error
+        with store_errors(), self._open().writing(WRITE_TIMEOUT) as transaction:
+            add(transaction, totals)
 
     def _read_totals(self) -> Totals:
-        try:
+        with store_errors():
             return Totals.decode(self._get_one(TOTALS))
-        except _FAULTS as error:
-            raise StoreError(_why(error)) from error
 
     def troubles(self) -> list[str]:
         """Return what is wrong, as `stores.contract.Reporting` has it."""
@@ -219,10 +225,8 @@ class LocalStore:
         """
         key = ENTRY
         while True:
-            try:
+            with store_errors():
                 found = self._slice(key)
-            except _FAULTS as error:
-                raise StoreError(_why(error)) from error
             if not found:
                 return
             now = time.monotonic_ns()
@@ -386,9 +390,3 @@ def _read(value: bytes, now: int) -> Snapshot:
     if snapshot.state is State.RUNNING and now < deadline + ttl:
         return lapsed(snapshot)
     return UNKNOWN
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, lmdb.MapFullError):
-        return "it is full"
-    return str(error) or type(error).__name__

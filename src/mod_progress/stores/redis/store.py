@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 
 from mod_progress.fork import renew_after_fork
 from mod_progress.identifier import check_identifier
+from mod_progress.stores.cancelling import ToCancel
 from mod_progress.stores.contract import (
     LEASE,
     MAX_TTL,
@@ -29,6 +31,7 @@ from mod_progress.stores.contract import (
 from mod_progress.stores.health import Health
 from mod_progress.stores.listing import Page, Query, Row
 from mod_progress.stores.record import SIZE, decode, decode_state, encode
+from mod_progress.stores.redis import requests
 from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.lookups import LookupBatcher
 from mod_progress.stores.totals import FIELDS, Totals
@@ -159,6 +162,9 @@ return settled
 _LOOKUP = Script(_FETCH % _DETAILS_AT)
 _ENTRIES = Script(_FETCH % -1)
 
+#: Seconds between two questions of a process for requests to cancel its transfers: a round trip.
+ASK_INTERVAL = 0.5
+
 
 class RedisStore:
     """The entries of all processes that use this server or cluster.
@@ -176,6 +182,7 @@ class RedisStore:
         self._health = Health(self._client.name)
         self._walks = Walks(self._walk, self._read_totals)
         self._lookups = LookupBatcher(self._fetch, self._health)
+        self._start_over()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -183,6 +190,13 @@ class RedisStore:
         self._client = Client(self._url)
         self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
+        self._start_over()
+
+    def _start_over(self) -> None:
+        #: Asks owners to cancel transfers, one after the other.
+        self._asking: ThreadPoolExecutor | None = None
+        self._starting = threading.Lock()
+        self._next_question = 0.0
 
     def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
         """Write a batch; the server makes nobody wait for other processes."""
@@ -212,6 +226,29 @@ class RedisStore:
         """Return a future of what is known of each id, in their order, as `lookup` does."""
         return self._lookups.lookup_many(identifiers)
 
+    def ask_to_cancel(self, identifier: str) -> Future[State]:
+        """Leave a request for the owner of a transfer, if it is running: a future of its state."""
+        with self._starting:
+            if self._asking is None:
+                name = "mod_progress cancel"
+                self._asking = ThreadPoolExecutor(1, thread_name_prefix=name)
+            return self._asking.submit(self._ask_owner, identifier)
+
+    def _ask_owner(self, identifier: str) -> State:
+        ((snapshot, value),) = self._read_all(_LOOKUP, [identifier])
+        if snapshot.state is State.RUNNING:
+            token = value[_TOKEN_AT : _TOKEN_AT + _TOKEN.size]
+            requests.ask(self._client, PREFIX, token, identifier)
+        return snapshot.state
+
+    def to_cancel(self) -> list[ToCancel]:
+        """Return the requests to cancel transfers of this process, and remove them."""
+        now = time.monotonic()
+        if now < self._next_question:
+            return []
+        self._next_question = now + ASK_INTERVAL
+        return requests.take(self._client, PREFIX, self._owner)
+
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""
         return self._walks.page(query)
@@ -219,6 +256,10 @@ class RedisStore:
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         self._lookups.close()
+        with self._starting:
+            asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.shutdown(wait=False)
         self._client.close()
 
     def _arguments(self, update: Update, now: int) -> tuple[bytes | int, ...]:
