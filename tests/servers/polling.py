@@ -36,9 +36,15 @@ class Poller:
         return response.headers["X-Worker"], answer
 
     def cancel(self) -> int:
-        """Cancel the transfer; return the status of the answer."""
+        """Cancel the transfer; return the status of the answer.
+
+        It is repeated while the other worker does not know the transfer yet, or cannot write.
+        """
+        deadline = time.monotonic() + DEADLINE
         with open_client(self.http2) as client:
-            return client.delete(self.url).status_code
+            while (status := client.delete(self.url).status_code) in (404, 503):
+                assert time.monotonic() < deadline, status
+        return status
 
     def ask_until(self, condition: Callable[[Answer], bool]) -> Answer:
         """Ask until an answer meets the condition; return that."""

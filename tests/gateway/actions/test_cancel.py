@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.gateway.origin import Origin
-from tests.gateway.running import eventually
+from tests.gateway.running import PATIENCE, eventually
 from tests.gateway.serving import Serving
 from tests.stores.store_servers import RedisServer
 
@@ -70,14 +71,20 @@ def shared(identifier: str) -> str:
 
 
 def delete(serving: Serving, path: str, identifier: str) -> tuple[int, dict[str, str], bytes]:
-    """Send it on a connection of its own, so that any worker may get it."""
-    client = http.client.HTTPConnection("127.0.0.1", serving.port)
-    try:
-        client.request("DELETE", f"{path}?X-Progress-ID={identifier}")
-        answer = client.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
-    finally:
-        client.close()
+    """Send it on a connection of its own, so that any worker may get it.
+
+    It is repeated while another process keeps the store from writing.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        client = http.client.HTTPConnection("127.0.0.1", serving.port)
+        try:
+            client.request("DELETE", f"{path}?X-Progress-ID={identifier}")
+            answer = client.getresponse()
+            if answer.status != 503 or time.monotonic() > deadline:
+                return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            client.close()
 
 
 def cancel(serving: Serving, path: str, identifier: str) -> tuple[int, bytes]:
