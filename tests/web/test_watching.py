@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.web.browsing import hurry
 from tests.web.playground import Playground, page_of
 from tests.web.shows import ScriptedShow
 
@@ -101,7 +102,7 @@ def test_a_stream_that_ends_comes_back(
     for amount in (10, 20, 30):
         show.set("one", "running", amount)
         expect(status(bar)).to_have_text(f"{amount}%")
-    assert show.kinds().count("stream") > 2
+    assert wait_until(page, lambda: show.kinds().count("stream") > 2)
     # The last one stays and has nothing to tell. It is trusted all the same.
     show.stream = "sent"
     polls = show.kinds().count("poll")
@@ -226,6 +227,7 @@ def test_a_server_that_goes_away_and_comes_back(
 
 def test_a_hidden_page_leaves_the_connection_to_others(bar: Locator, show: ScriptedShow) -> None:
     assert wait_until(bar.page, lambda: "stream" in show.kinds())
+    hurry(bar.page)
     bar.evaluate(
         """() => {
             Object.defineProperty(document, "hidden", { value: true, configurable: true });

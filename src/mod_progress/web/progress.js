@@ -403,7 +403,7 @@ STYLE.replaceSync(`
   :host([hidden]) { display: none; }
   :host([state=failed]) { --_fill: var(--progress-failed-color, light-dark(#b3261e, #ff9d94)); }
   [part=head] { display: flex; justify-content: space-between; gap: 1em; }
-  [part=label] { overflow-wrap: anywhere; }
+  bdi { display: inline-block; overflow-wrap: anywhere; }
   [part=status], [part=detail] { display: block; font-variant-numeric: tabular-nums; }
   [part=detail] { font-size: smaller; min-block-size: 1lh; overflow-wrap: anywhere; }
   progress {
