@@ -84,6 +84,7 @@ def follow(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait for long where a server is odd."""
+    monkeypatch.setattr(channel, "PACE", 0.02)
     monkeypatch.setattr(channel, "SILENCE", 0.2)
     monkeypatch.setattr(channel, "_GRACE", 0.1)
     monkeypatch.setattr(channel, "_LEAST_LIFE", 0.01)
@@ -178,7 +179,7 @@ def test_a_stream_that_ends_is_opened_again(quick: None) -> None:
 
 
 def silent(file: BufferedIOBase, *_: object) -> None:
-    """Say nothing until the show ends, as a proxy does that holds a stream back."""
+    """Say nothing for a while, as a proxy does that holds a stream back."""
     file.flush()
     time.sleep(1)
 
@@ -286,12 +287,12 @@ def test_the_first_question_has_to_be_answered() -> None:
         follow(f"http://127.0.0.1:{port}/p", wait=math.inf)
 
 
-def go_away(show: OddShow, seconds: float) -> threading.Thread:
-    """Close a show; open one at the same port after so long, which says that all is done."""
+def go_away(show: OddShow, recorder: Recorder) -> threading.Thread:
+    """Close a show; when that is told, open one at the same port, which says that all is done."""
 
     def run() -> None:
         show.close()
-        time.sleep(seconds)
+        eventually(lambda: recorder.notes)
         with odd_show(port=show.server_port) as other:
             other.members["a"] = DONE
             eventually(lambda: other.polls > 1 or other.streams)
@@ -310,7 +311,7 @@ def test_a_server_that_is_gone_is_waited_for(quick: None, stream: Stream | None)
 
     def close(_: Snapshot) -> None:
         if not threads:
-            threads.append(go_away(show, 0.7))
+            threads.append(go_away(show, recorder))
 
     recorder.react = close
     follow(show.url, recorder=recorder)
@@ -331,9 +332,9 @@ def test_a_server_that_stays_away_is_given_up(quick: None) -> None:
 
     recorder.react = close
     with pytest.raises(ShowError, match="Connection refused"):
-        follow(show.url, wait=0.5, recorder=recorder)
+        follow(show.url, wait=1, recorder=recorder)
     threads[0].join()
-    assert recorder.notes == [f"lost {show.url}: Connection refused, 0.5"]
+    assert recorder.notes == [f"lost {show.url}: Connection refused, 1"]
 
 
 def test_a_show_that_is_away_for_a_moment_is_not_mentioned() -> None:

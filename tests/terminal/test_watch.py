@@ -179,11 +179,11 @@ def test_one_show_that_is_gone_does_not_end_the_others(port: int) -> None:
 def test_a_server_that_stays_away() -> None:
     with odd_show() as show:
         show.members["a"] = running(3)
-        with command("watch", "a", "--at", show.url, "--wait", "1") as watch:
+        with command("watch", "a", "--at", show.url, "--wait", "2") as watch:
             watch.await_line("a: 33%")
             show.close()
             assert watch.wait() == 2
-    assert f"{show.url}: Connection refused; waiting up to 1 seconds" in watch.output
+    assert f"{show.url}: Connection refused; waiting up to 2 seconds" in watch.output
     assert watch.output[-1] == "a: failed, no longer known"
     assert watch.errors == [f"mod-progress: {show.url}: Connection refused"]
 

@@ -222,7 +222,10 @@ def lasting_page(browser: Browser, shared_context: BrowserContext) -> Iterator[P
 
 @contextmanager
 def page_opener(browser: Browser, context: BrowserContext) -> Iterator[Callable[..., Page]]:
-    """Yield what opens a page, in ``context`` or, with ``apart`` or options, in one of its own."""
+    """Yield what opens a page, in ``context`` or, with ``apart`` or options, in one of its own.
+
+    In a ``still`` page no time passes, so nothing stalls, however slow the machine is.
+    """
     closing: list[Page | BrowserContext] = []
     complaints: list[str] = []
 
@@ -239,11 +242,13 @@ def page_opener(browser: Browser, context: BrowserContext) -> Iterator[Callable[
         page.on("console", complain)  # violations of the Content-Security-Policy, too
         page.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def open_page(url: str, apart: bool = False, **options: Any) -> Page:
+    def open_page(url: str, apart: bool = False, still: bool = False, **options: Any) -> Page:
         own = browser.new_context(**options) if apart or options else None
         page = (own or context).new_page()
         closing.append(own or page)
         listen(page)
+        if still:
+            page.add_init_script("performance.now = () => 0;")
         page.goto(url)
         return page
 

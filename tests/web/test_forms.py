@@ -179,7 +179,7 @@ def test_a_download_has_a_bar(
     open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
     tracked_playground.pages["/"] = page_of(LINK.format(path="download"))
-    page = open_page(tracked_playground.url)
+    page = open_page(tracked_playground.url, still=True)
     link = page.get_by_role("link", name="The film")
     with page.expect_download() as download:
         link.click()
@@ -200,7 +200,7 @@ def test_a_download_whose_size_nobody_knows(
     open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
     tracked_playground.pages["/"] = page_of(LINK.format(path="download/unsized"))
-    page = open_page(tracked_playground.url)
+    page = open_page(tracked_playground.url, still=True)
     with page.expect_download():
         page.get_by_role("link", name="The film").click()
     bar = page.locator("transfer-progress")
