@@ -2,7 +2,6 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-from tests.web.browsing import Server
 from tests.web.playground import Playground
 
 SEND = """async () => {
@@ -19,8 +18,8 @@ SEND = """async () => {
 
 
 def test_a_page_learns_how_long_the_server_took(
-    open_page: Callable[..., Page], playground: Playground, tracked_playground: Server
+    open_page: Callable[..., Page], tracked_playground: Playground
 ) -> None:
-    playground.gate.set()
+    tracked_playground.gate.set()
     page = open_page(tracked_playground.url)
     assert page.evaluate(SEND) == [["body", "number"], ["app", "number"]]
