@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mod_progress.delivery import sock_diag
 from mod_progress.delivery.addresses import Address
 from mod_progress.delivery.deliveries import Delivery
 from mod_progress.delivery.watch import follow_transfer
@@ -45,3 +46,8 @@ def send(connection: Connection, transfer: Transfer, data: bytes) -> None:
     transfer.written += len(data)
     connection.server.send(data)
     connection.drain(len(data))
+
+
+def gone(connection: Connection) -> bool:
+    """Whether the system knows nothing of the connection any more."""
+    return sock_diag.Connection(connection.own, connection.peer).progress() is None

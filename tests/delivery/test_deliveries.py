@@ -10,7 +10,7 @@ from mod_progress.delivery.watch import INTERVAL, follow_transfer
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
 from tests.connections import Connection, wait_until
-from tests.delivery.following import fill, follow, is_done, register, send
+from tests.delivery.following import fill, follow, gone, is_done, register, send
 
 SIZE = 1 << 20
 
@@ -213,7 +213,7 @@ def test_a_server_that_closes_a_descriptor_late(
     else:
         connection.fill()
     connection.reset()
-    wait_until(lambda: delivery.has_carried() is False)
+    wait_until(lambda: gone(connection))
     delivery.handed_over()
     another_one_dies(table)
     assert transfer.state is State.RUNNING

@@ -14,7 +14,7 @@ from mod_progress.delivery.watch import Watch
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
 from tests.connections import DEADLINE, Connection, wait_until
-from tests.delivery.following import fill, follow, send
+from tests.delivery.following import fill, follow, gone, send
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_without_deaths_a_response_that_the_server_has_is_taken_as_delivered(
     transfer, delivery = follow(table, connection.own, connection.peer)
     fill(connection, transfer)
     connection.reset()
-    wait_until(lambda: delivery.has_carried() is False)
+    wait_until(lambda: gone(connection))
     delivery.handed_over()
     wait_until(lambda: transfer.state is State.DONE)
 

@@ -21,7 +21,7 @@ from itertools import islice, takewhile
 import lmdb
 
 from mod_progress.fault_log import FaultLog
-from mod_progress.fork import renew_after_fork
+from mod_progress.fork import ProcessNumber, renew_after_fork
 from mod_progress.options import OptionError
 from mod_progress.stores.cancelling import ToCancel
 from mod_progress.stores.contract import (
@@ -123,12 +123,12 @@ class LocalStore:
         self._faults = FaultLog()
         self._walks = Walks(self._walk, self._read_totals)
         self._environment: Environment | None = None
-        self.after_fork()
+        #: Tells the transfers of this process from those of all others.
+        self._owner = ProcessNumber()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Take a new owner's name: the child's transfers are not the parent's."""
-        self._owner = int.from_bytes(os.urandom(8))
+        """Forget which fault the parent has told of."""
         self._health.after_fork()
 
     def publish(self, batch: Sequence[Update], timeout: float = WRITE_TIMEOUT) -> PublishResult:
@@ -193,7 +193,7 @@ class LocalStore:
         """Return the requests to cancel transfers of this process, and remove them."""
         with store_errors():
             with self._open().handle().begin() as transaction:
-                found = requests.requests_to(self._owner, transaction)
+                found = requests.requests_to(self._owner.get(), transaction)
             if found:
                 with self._open().writing(CANCEL_TIMEOUT) as transaction:
                     for request in found:
@@ -274,7 +274,7 @@ class LocalStore:
         self, transaction: lmdb.Transaction[bytes], update: Update, now: int, result: PublishResult
     ) -> None:
         identifier, start, snapshot, ttl, first, details = update
-        token = _TOKEN.pack(start, self._owner)
+        token = _TOKEN.pack(start, self._owner.get())
         key = ENTRY + identifier.encode()
         running = snapshot.state is State.RUNNING
         keep = _nanoseconds(ttl)

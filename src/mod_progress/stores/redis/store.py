@@ -7,7 +7,6 @@ Nothing needs to be swept.
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 import time
@@ -16,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 
-from mod_progress.fork import renew_after_fork
+from mod_progress.fork import ProcessNumber, renew_after_fork
 from mod_progress.identifier import check_identifier
 from mod_progress.stores.cancelling import ToCancel
 from mod_progress.stores.contract import (
@@ -178,7 +177,8 @@ class RedisStore:
         self._url = url
         self._lease = _milliseconds(lease)
         self._client = Client(url)
-        self._owner = int.from_bytes(os.urandom(8))
+        #: Tells the transfers of this process from those of all others.
+        self._owner = ProcessNumber()
         self._health = Health(self._client.name)
         self._walks = Walks(self._walk, self._read_totals)
         self._lookups = LookupBatcher(self._fetch, self._health)
@@ -186,9 +186,8 @@ class RedisStore:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Take a new owner's name and new connections: the old ones are the parent's."""
+        """Take new connections: the old ones are the parent's."""
         self._client = Client(self._url)
-        self._owner = int.from_bytes(os.urandom(8))
         self._health.after_fork()
         self._start_over()
 
@@ -247,7 +246,7 @@ class RedisStore:
         if now < self._next_question:
             return []
         self._next_question = now + ASK_INTERVAL
-        return requests.take(self._client, PREFIX, self._owner)
+        return requests.take(self._client, PREFIX, self._owner.get())
 
     def page(self, query: Query) -> Future[Page]:
         """Return a future of a page of the entries."""
@@ -267,7 +266,7 @@ class RedisStore:
         keep = _milliseconds(ttl)
         value = b"%016d" % (now // 1000) + _TTL.pack(keep) + encode(snapshot) + details
         life = keep + self._lease if snapshot.state is State.RUNNING else keep
-        return _TOKEN.pack(start, self._owner), (now - start) // 1000, int(first), value, life
+        return _TOKEN.pack(start, self._owner.get()), (now - start) // 1000, int(first), value, life
 
     def _fetch(self, identifiers: Sequence[str]) -> list[Snapshot]:
         return [snapshot for snapshot, _ in self._read_all(_LOOKUP, identifiers)]
@@ -283,7 +282,7 @@ class RedisStore:
 
     def add_totals(self, totals: Totals) -> None:
         """Add to the totals, as `stores.totals.Counting` has it."""
-        self._add(totals, b"%016x" % self._owner)
+        self._add(totals, b"%016x" % self._owner.get())
 
     def _add(self, totals: Totals, who: bytes) -> None:
         pairs = [
@@ -350,7 +349,7 @@ class RedisStore:
                 _, snapshot, value = found[first + place - 1]
                 totals.count_end(snapshot, _age(value))
         if totals:
-            self._add(totals, b"%016x-lapsed" % self._owner)
+            self._add(totals, b"%016x-lapsed" % self._owner.get())
 
     def _settled(self, _: str, snapshot: Snapshot, value: bytes) -> tuple[bytes, bytes, int]:
         """Return the arguments of `_SETTLE` for an entry."""
