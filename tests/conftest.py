@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,21 @@ from hypothesis import settings
 # looks for new ones.
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
+
+
+#: Where the files are that take longest. They come first, so that none is left when all other
+#: processes have nothing to do.
+SLOW = ("servers", "web", "terminal", "doctor", "stores", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the files by how long they take, as far as that is known."""
+    folders = [Path(__file__).parent / name for name in SLOW]
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, each in enumerate(folders) if each in item.path.parents), len(SLOW))
+
+    items.sort(key=place)
 
 
 class _Failing(logging.Handler):

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
 
 import pytest
 
 from mod_progress import fork
 from mod_progress.fault_log import FaultLog
-from mod_progress.fork import ProcessNumber, for_each, renew_after_fork
+from mod_progress.fork import for_each, renew_after_fork
 
 
 class Renewed:
@@ -46,19 +46,21 @@ def test_every_instance_that_lives_is_renewed_in_a_child() -> None:
     assert all(each in fork._forkables for each in instances)
 
 
-def fork_as_uwsgi() -> int:
-    """Fork without the hooks of Python. The lock of the interpreter is held meanwhile."""
-    child: int = ctypes.PyDLL(None).fork()
-    return child
-
-
-@pytest.mark.parametrize("make_child", [os.fork, fork_as_uwsgi])
-def test_the_number_of_a_process_is_another_one_in_a_child(make_child: Callable[[], int]) -> None:
-    number = ProcessNumber()
-    own = number.get()
-    child = make_child()
+#: Forks with the hooks of Python and, as uWSGI does, without them. It has one thread.
+FORKS = """
+import ctypes, os, signal
+from mod_progress.fork import ProcessNumber
+number = ProcessNumber()
+own = number.get()
+for fork in os.fork, ctypes.PyDLL(None).fork:
+    child = fork()
     if not child:
         other = number.get() not in (own, 0) and number.get() == number.get()
         os.kill(os.getpid(), signal.SIGUSR1 if other else signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGUSR1
     assert number.get() == own
+"""
+
+
+def test_the_number_of_a_process_is_another_one_in_a_child() -> None:
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
