@@ -107,7 +107,7 @@ def test_what_was_sent_and_what_the_server_has(port: int, tmp_path: Path) -> Non
         file.truncate(40 * HALF)
     words = ["send", str(path), f"http://127.0.0.1:{port}/half", "--id", "own~x"]
     with terminal(tmp_path, *words) as screen:
-        screen.await_text("film.mp4 sent", "         server", "2% ")
+        screen.await_text("film.mp4 sent", "         server ━")
         shown = screen.screen
         command = "".join(shown.splitlines()[:2])
         assert command == (
