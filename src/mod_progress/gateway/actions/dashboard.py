@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from concurrent.futures import Future
 
-from mod_progress.gateway.actions.poll import send_answer_when_ready
-from mod_progress.gateway.exchange import Answering, Exchange, MethodNotAllowed
+from mod_progress.gateway.actions.reading import Reading
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.show.answer import Answer
 from mod_progress.show.dashboard import answer_dashboard
 from mod_progress.show.dump import Permission
 from mod_progress.show.question import Question
 
-_METHODS = ("GET", "HEAD")
-_OTHER_METHOD = MethodNotAllowed(_METHODS)
 
-
-class Dashboard(Answering):
+class Dashboard(Reading):
     """Answers a folder: the page, what it loads, and the list. Actions before it say who may."""
 
     __slots__ = ()
 
-    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer, at once or when the list is there."""
-        request = exchange.request
-        if request.method not in _METHODS:
-            _OTHER_METHOD.handle(exchange)
-            return None
-        question = Question(request.method, request.query, request.named.get)
-        answer = answer_dashboard(request.path, question, exchange.tracker, Permission.CUT_IDS)
-        return send_answer_when_ready(exchange, answer)
+    def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
+        """Return what the path names."""
+        path = exchange.request.path
+        return answer_dashboard(path, question, exchange.tracker, Permission.CUT_IDS)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from mod_progress.gateway.actions.poll import send_answer_when_ready
-from mod_progress.gateway.exchange import Answering, Exchange, MethodNotAllowed
+from mod_progress.gateway.actions.reading import Reading
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.show.answer import Answer
 from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.question import Question
 
-_METHODS = ("GET", "HEAD")
-_OTHER_METHOD = MethodNotAllowed(_METHODS)
-
 
 @dataclass(frozen=True, slots=True)
-class Dump(Answering):
+class Dump(Reading):
     """Answers with a page of all transfers. Who may ask is for the actions before it to say."""
 
     permission: Permission
 
-    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Answer when the page is there."""
-        request = exchange.request
-        if request.method not in _METHODS:
-            _OTHER_METHOD.handle(exchange)
-            return None
-        question = Question(request.method, request.query, request.named.get)
-        answer = answer_dump(question, exchange.tracker, self.permission)
-        return send_answer_when_ready(exchange, answer)
+    def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
+        """Return the page."""
+        return answer_dump(question, exchange.tracker, self.permission)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from mod_progress.gateway.actions.poll import send_answer
-from mod_progress.gateway.exchange import Answering, Exchange, MethodNotAllowed
+from mod_progress.gateway.actions.reading import Reading
+from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.state import ServerState
+from mod_progress.show.answer import Answer
 from mod_progress.show.health import answer_health
-
-_METHODS = ("GET", "HEAD")
-_OTHER_METHOD = MethodNotAllowed(_METHODS)
+from mod_progress.show.question import Question
 
 #: Seconds without a tick, which comes each second at least, after which the worker's clock is said
 #: to stand still.
 _LATE = 10.0
 
 
-class Health(Answering):
+class Health(Reading):
     """Answers 200, or 503 with the reasons."""
 
     __slots__ = ()
 
-    def handle(self, exchange: Exchange) -> None:
-        """Answer."""
-        if exchange.request.method in _METHODS:
-            reasons = _find_reasons(exchange.client.state)
-            send_answer(exchange, answer_health(exchange.tracker, reasons))
-        else:
-            _OTHER_METHOD.handle(exchange)
+    def answer(self, exchange: Exchange, question: Question) -> Answer:
+        """Return how this worker is."""
+        return answer_health(exchange.tracker, _find_reasons(exchange.client.state))
 
 
 def _find_reasons(state: ServerState) -> list[str]:
