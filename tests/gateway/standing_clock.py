@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from typing import Any
 
 import uvloop
 
 #: Seconds within which a worker must look at its clock.
 PATIENCE = 30.0
+
+#: Turns of a worker's loop within which it has done all that what was sent gives it to do, such as
+#: to connect to a backend; and the least seconds between two of them that are counted.
+TURNS = 10
+TURN = 0.001
 
 
 class StandingClock:
@@ -18,6 +24,11 @@ class StandingClock:
         context = multiprocessing.get_context("fork")
         self._now = context.Value("d", 1000.0)
         self._looks = context.Value("Q", 0)
+        self._turns = context.Value("Q", 0, lock=False)
+
+    def turn(self) -> None:
+        """Count a turn of the loop; for the worker."""
+        self._turns.value += 1
 
     def look(self) -> float:
         """Return the time; for the worker."""
@@ -30,15 +41,23 @@ class StandingClock:
 
         What was sent before is served before the time passes.
         """
-        self._await_looks()
+        self._await_silence()
         self._now.value += seconds
-        self._await_looks()
+        self._await_silence()
 
-    def _await_looks(self) -> None:
-        """Wait for two looks of the worker. If its sockets are silent, it looks once each tick."""
-        seen = self._looks.value
+    def _await_silence(self) -> None:
+        """Wait until the worker has served its sockets, and then for two looks.
+
+        While its sockets are silent, it looks once each tick.
+        """
+        self._await_more(self._turns, TURNS)
+        self._await_more(self._looks, 2)
+
+    @staticmethod
+    def _await_more(count: Any, more: int) -> None:
+        wanted = count.value + more
         deadline = time.monotonic() + PATIENCE
-        while self._looks.value < seen + 2:
+        while count.value < wanted:
             assert time.monotonic() < deadline, "the worker does not look at its clock"
             time.sleep(0.002)
 
@@ -46,6 +65,7 @@ class StandingClock:
         """Return a loop that has this time. Its timers pass in the machine's time."""
         loop = _Loop()
         loop.clock = self
+        loop.count_turns()
         return loop
 
 
@@ -54,3 +74,7 @@ class _Loop(uvloop.Loop):
 
     def time(self) -> float:
         return self.clock.look()
+
+    def count_turns(self) -> None:
+        self.clock.turn()
+        self.call_later(TURN, self.count_turns)
