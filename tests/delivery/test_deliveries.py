@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from mod_progress.delivery import sock_diag
 from mod_progress.delivery.watch import INTERVAL, follow_transfer
 from mod_progress.table import LookupTable
 from mod_progress.transfer import State
@@ -73,6 +74,33 @@ def test_a_client_that_leaves_with_all_it_was_sent_has_it(
     another_one_dies(table)
     assert transfer.state is State.RUNNING
     delivery.handed_over()
+    wait_until(lambda: transfer.state is State.DONE)
+
+
+def test_a_look_from_before_the_end_does_not_tell_how_it_ended(
+    connection: Connection, table: LookupTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread gets no time after its look; meanwhile somebody else finds the connection gone."""
+    looked, ended = threading.Event(), threading.Event()
+    progress = sock_diag.Connection.progress
+
+    def look(self: sock_diag.Connection) -> sock_diag.Progress | None:
+        found = progress(self)
+        if threading.current_thread() is not threading.main_thread():
+            looked.set()
+            ended.wait(10)
+        return found
+
+    transfer, delivery = follow(table, connection.own, connection.peer)
+    written = fill(connection, transfer)
+    delivery.handed_over()
+    monkeypatch.setattr(sock_diag.Connection, "progress", look)
+    assert looked.wait(10)
+    connection.drain(written)
+    connection.client.close()
+    connection.server.close()
+    delivery.unacknowledged()
+    ended.set()
     wait_until(lambda: transfer.state is State.DONE)
 
 

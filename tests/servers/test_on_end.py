@@ -94,7 +94,7 @@ def test_an_app_is_told_until_its_process_ends(name: str, tmp_path: Path) -> Non
             ((process_id, first),) = told(tmp_path)
             assert str(process_id) == worker
             assert (first["path"], first["peer"]) == ("/up", "127.0.0.1")
-            assert (first["status"], first["received"]) == (201, 9)
+            assert (first["state"], first["status"], first["received"]) == ("done", 201, 9)
             waiting = {f"/wait/{number}" for number in range(3)}
             for path in waiting:
                 url = f"{path}?X-Progress-ID={path}"

@@ -346,7 +346,8 @@ class FollowedConnection:
         self, delivery: Delivery, progress: Progress | None, now: float, listening: bool
     ) -> None:
         if self.gone_since is not None:
-            delivery.follow_gone(progress, now - self.gone_since, listening)
+            # Not ``progress``: another thread may have found it gone since that was read.
+            delivery.follow_gone(self._death, now - self.gone_since, listening)
         elif progress is None:
             delivery.follow_unseen(now)
         else:
