@@ -70,6 +70,31 @@ def test_what_the_client_does_not_read_stays_queued(connection: Connection) -> N
     wait_until(lambda: found.progress() == Progress(sent, 0))
 
 
+@pytest.mark.parametrize("wrong", [0, 1], ids=["first", "second"])
+def test_what_is_acknowledged_during_a_look_is_not_queued_too(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, wrong: int
+) -> None:
+    """Linux reads the queue before it reads what is acknowledged."""
+    sent = connection.fill()
+    found = find(connection)
+    ask = sock_diag._questions.ask
+    answers: list[bytes] = []
+
+    def ask_while_bytes_are_acknowledged(question: bytes) -> bytes | None:
+        answer = bytearray(ask(question) or b"")
+        if len(answers) == wrong:
+            (queued,) = struct.unpack_from("I", answer, sock_diag._WQUEUE)
+            struct.pack_into("I", answer, sock_diag._WQUEUE, queued + 1000)
+        answers.append(bytes(answer))
+        return answers[-1]
+
+    wait_until(lambda: await_progress(found).acknowledged)
+    monkeypatch.setattr(sock_diag._questions, "ask", ask_while_bytes_are_acknowledged)
+    acknowledged, queued, _ = await_progress(found)
+    assert acknowledged + queued == sent
+    assert len(answers) == 2
+
+
 def test_a_connection_closed_in_order_has_carried_everything(connection: Connection) -> None:
     found = find(connection)
     connection.server.send(b"x" * 1000)

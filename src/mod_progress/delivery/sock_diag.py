@@ -101,6 +101,18 @@ class Connection:
 
         Raises OSError where the system cannot be asked.
         """
+        first = self._ask()
+        if first is None or not first.queued:
+            return first
+        # Linux reads the queue first, then what is acknowledged (tcp_diag_get_info). Bytes that are
+        # acknowledged in between are in both numbers, so that their sum is too large.
+        second = self._ask()
+        if second is None:
+            return None
+        most = max(0, first.acknowledged + first.queued - second.acknowledged)
+        return second._replace(queued=min(second.queued, most))
+
+    def _ask(self) -> Progress | None:
         answer = _questions.ask(self._question)
         # Where there is no such connection, Linux answers with the socket that would accept one.
         if answer is None or answer[_STATE] == _TCP_LISTEN:
