@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-DEADLINE = 10
+DEADLINE = 30
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-DEADLINE = 20
+DEADLINE = 60
 SIZE = 1_000_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import multiprocessing
@@ -24,7 +25,7 @@ from mod_progress.tracker import Tracker
 from tests.gateway.standing_clock import StandingClock
 
 #: Seconds after which a test that waits gives up.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -76,6 +77,7 @@ class Gateway:
             assert started.read(1), "the worker did not start"
 
     def _work(self, site: Site, tracker: Tracker, serving: int, lifeline: int) -> None:
+        gc.freeze()  # else the first collection copies the memory of all tests before this one
         os.close(self._life)
         if self._clock is not None:
             pytest.MonkeyPatch().setattr(uvloop, "new_event_loop", self._clock.new_event_loop)

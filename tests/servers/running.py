@@ -17,7 +17,7 @@ import httpx
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-DEADLINE = 20
+DEADLINE = 60
 
 #: How each server is started, with 4 workers or threads.
 ASGI_SERVERS = {

@@ -268,10 +268,9 @@ def test_a_store_that_is_far_is_waited_for(tracker: Tracker, monkeypatch: Any) -
     eventually(lambda: answers)
     assert not witness.seen
     answers[0].set_result([Snapshot(State.RUNNING, 7)])
-    eventually(lambda: witness.last == Snapshot(State.RUNNING, 7))
+    eventually(lambda: witness.last == Snapshot(State.RUNNING, 7) and len(answers) > 1)
     monkeypatch.setattr(tracker, "look_many", lambda _: [UNKNOWN])
     ticker.end()
-    eventually(lambda: len(answers) > 1)
     answers[-1].set_result([UNKNOWN])
 
 

@@ -64,7 +64,7 @@ def test_what_is_pipelined_is_answered_before_the_end_closes_it(front: Front) ->
 
 
 def test_chunks_of_one_byte(front: Front) -> None:
-    body = b"1\r\na\r\n" * 200_000 + b"0\r\n\r\n"
+    body = b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n"
     finished = threading.Event()
 
     def upload() -> None:
