@@ -39,7 +39,7 @@ def listed(store: Store) -> dict[str, Snapshot]:
     return {each.identifier: each.snapshot for each in page(store, Query(limit=MOST_LIMIT)).entries}
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
