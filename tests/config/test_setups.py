@@ -147,3 +147,25 @@ def test_a_certificate_that_cannot_be_used_is_an_error(
     assert error.message.startswith("cannot use the certificate key.pem: ")
     assert error.place is not None
     assert error.place.text == '"key.pem"'
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("mod_progres", "mod_progress"),
+        ("mod_acceslog", "mod_accesslog"),
+        ("progress", "mod_progress"),
+        ("mod_vhost", ""),
+        ("mod_status", ""),
+        ("mod_", ""),
+        ("", ""),
+    ],
+)
+def test_the_beginning_that_all_modules_share_makes_none_alike(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    path = tmp_path / "site.conf"
+    path.write_text(f'setup module_load "{name}";')
+    (error,) = check(path)
+    assert error.message.startswith(f"there is no module '{name}'; there are mod_access, ")
+    assert error.hint == hint

@@ -28,6 +28,9 @@ SETUPS = Table[Callable[[Draft, Argument], None]]()
 _PROTOCOL = re.compile(TOKEN + b"(?:/" + TOKEN + b")?").fullmatch
 _HTTP, _HTTPS = 80, 443
 
+#: What the names of modules begin with.
+_PREFIX = "mod_"
+
 #: Limits that may be 0, which means "none" or "no limit". Another limit of 0 would let nothing
 #: through.
 _ZERO_LIMITS = frozenset(
@@ -46,12 +49,21 @@ _LIMIT_NAMES = {
 def _module_load(draft: Draft, argument: Argument) -> None:
     # A module whose name is misspelt counts as loaded: one error, and none for each directive.
     strings = [item.string() for item in argument.items() if isinstance(item.value, bytes)]
-    draft.modules.update(nearest(name, MODULES) for name in strings)
+    draft.modules.update(_nearest_module(name) for name in strings)
     for item in argument.items():
         name = item.string("the name of a module")
         if name not in MODULES:
             message = f"there is no module '{name}'; there are {', '.join(MODULES)}"
-            raise ConfigError(message, item.place, hint=nearest(name, MODULES))
+            raise ConfigError(message, item.place, hint=_nearest_module(name))
+
+
+def _nearest_module(name: str) -> str:
+    """Return the module that was probably meant, or an empty string.
+
+    What all names begin with makes no two of them alike.
+    """
+    near = nearest(name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in MODULES))
+    return near and _PREFIX + near
 
 
 @SETUPS.add("listen")
