@@ -14,6 +14,7 @@ from mod_progress.identifier import (
     find_parameter,
     identify,
     lets_only_look,
+    name_in_query,
     obscure,
     obscure_in_path,
     shared_form,
@@ -192,10 +193,35 @@ def test_a_log_shows_the_beginning_of_an_id(identifier: str, shown: str) -> None
         (b"?X-Progress-ID=0123456\xff89", b"?X-Progress-ID=0123456\xff..."),
         (b"/X-Progress-ID=0123456789", b"/X-Progress-ID=0123456789"),
         (b"/?id=0123456789", b"/?id=0123456789"),
+        (b"/a/x-progress-id:0123456789?b", b"/a/x-progress-id:01234567...?b"),
+        (b"/X-Progress-Id%3A0123456789/b", b"/X-Progress-Id%3A01234567.../b"),
+        (b"http://a/x-progress-id:own~0123456789", b"http://a/x-progress-id:own~01234567..."),
     ],
 )
 def test_a_log_shows_a_url_without_whole_ids(url: bytes, shown: bytes) -> None:
     assert shorten_in_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "identifier", "shown"),
+    [
+        (b"/a-0123456789-b?0123456789", b"0123456789", b"/a-01234567...-b?01234567..."),
+        (b"/%30123456789", b"0123456789", b"/%3012345..."),
+        (b"/a%2fb%2B%2bcdefghi", b"a/b++cdefghi", b"/a%2fb%2B..."),
+        (b"/01234567", b"01234567", b"/01234567"),
+        (b"/own~0123456789", b"own~0123456789", b"/own~01234567..."),
+        (b"/", b"", b"/"),
+    ],
+)
+def test_a_log_shows_no_id_that_is_known_whole(url: bytes, identifier: bytes, shown: bytes) -> None:
+    assert shorten_in_url(url, [identifier]) == shown
+
+
+@given(st.text(VISIBLE, min_size=1, max_size=128), st.binary())
+def test_an_id_from_elsewhere_counts_before_that_of_the_query(
+    identifier: str, query: bytes
+) -> None:
+    assert find_identifier(name_in_query(identifier.encode(), query), None) == identifier.encode()
 
 
 @pytest.mark.parametrize(
@@ -224,6 +250,8 @@ def test_an_obscured_id_shows_half_of_it_at_most(identifier: str, shown: str) ->
         ("/a.c/abc", "a.c", "/a.../abc"),
         ("/own~secret/see~secret", "other", "/own~sec.../see~sec..."),
         ("/x&X-Progress-ID=secret&y", "other", "/x&X-Progress-ID=sec...&y"),
+        ("/a-mine/mine.bin", "mine", "/a-mi.../mi....bin"),
+        ("/x-progress-id:secret/y", "other", "/x-progress-id:sec.../y"),
         ("/upload", "", "/upload"),
     ],
 )

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 #: The name of the query parameter and of the request header.
 PARAMETER = "X-Progress-ID"
@@ -60,6 +61,10 @@ def _spelling(name: str) -> bytes:
 #: Finds each id in a URL: what stands before it, and the id.
 _IN_URL = re.compile(rb"((?:^|[?&])" + _spelling(PARAMETER) + rb"=)([^&]*)", re.IGNORECASE)
 
+#: The same for an id in the path, as the pages of Drupal for nginx's module have it: the segment
+#: ``x-progress-id:ID``.
+_IN_SEGMENT = re.compile(rb"(/" + _spelling(PARAMETER) + rb"(?::|%3a))([^/?]*)", re.IGNORECASE)
+
 
 #: Finds each id of the owner's and of the shared form in a path.
 _FORM_IN_PATH = re.compile(rb"(?:own|see)~[^/?&]*")
@@ -80,6 +85,12 @@ def find_parameter(query: bytes, name: str) -> bytes | None:
 def find_parameters(query: bytes, name: str) -> list[bytes]:
     """Return the percent-decoded values of all query parameters of that name."""
     return [unquote_to_bytes(value) for value in _expression(name).findall(query)]
+
+
+def name_in_query(identifier: bytes, query: bytes) -> bytes:
+    """Return a query that names an id from elsewhere, before whatever the query has itself."""
+    named = b"%b=%b" % (PARAMETER.encode(), quote_from_bytes(identifier, safe="").encode())
+    return b"%b&%b" % (named, query) if query else named
 
 
 def find_identifier(query: bytes, header: bytes | None) -> bytes | None:
@@ -142,10 +153,30 @@ def obscure(identifier: str) -> str:
     return f"{identifier[: form + min(_SHOWN, (len(identifier) - form) // 2)]}..."
 
 
-def shorten_in_url(url: bytes) -> bytes:
-    """Return a URL, or a part of one, as a log may show it: with each id in it cut short."""
-    return _IN_URL.sub(
-        lambda found: found[1] + shorten(found[2].decode("latin-1")).encode("latin-1"), url
+def shorten_in_url(url: bytes, identifiers: Iterable[bytes] = ()) -> bytes:
+    """Return a URL, or a part of one, as a log may show it: with each id in it cut short.
+
+    ``identifiers`` are cut short wherever they stand, also percent-encoded.
+    """
+    for expression in (_IN_URL, _IN_SEGMENT):
+        url = expression.sub(lambda found: found[1] + _shortened(found[2]), url)
+    for each in identifiers:
+        if _shortened(each) != each:
+            url = _encoded_or_not(each, url).sub(lambda found: _shortened(found[0]), url)
+    return url
+
+
+def _shortened(identifier: bytes) -> bytes:
+    return shorten(identifier.decode("latin-1")).encode("latin-1")
+
+
+def _encoded_or_not(identifier: bytes, url: bytes) -> re.Pattern[bytes]:
+    """Return the expression that finds an id in ``url``, in which its bytes may be encoded."""
+    if b"%" not in url:
+        return re.compile(re.escape(identifier))
+    bytes_of = (identifier[at : at + 1] for at in range(len(identifier)))
+    return re.compile(
+        b"".join(b"(?:%b|(?i:%%%02x))" % (re.escape(each), ord(each)) for each in bytes_of)
     )
 
 
@@ -154,12 +185,13 @@ def obscure_in_path(path: bytes, identifier: str) -> bytes:
 
     `obscure` is applied to ``identifier``, which is the transfer's own id, to each id that
     `shorten_in_url` finds, and to each id of the owner's and of the shared form. A short id is only
-    looked for as a whole segment, as it may be a part of any word.
+    looked for as a whole word, as it may be a part of any other.
     """
     own = re.escape(identifier.encode("latin-1", "replace"))
     if len(identifier) <= _SHOWN:
-        own = rb"(?<![^/])" + own + rb"(?![^/])"
-    path = _IN_URL.sub(lambda found: found[1] + _obscured(found[2]), path)
+        own = rb"(?<![0-9A-Za-z])" + own + rb"(?![0-9A-Za-z])"
+    for expression in (_IN_URL, _IN_SEGMENT):
+        path = expression.sub(lambda found: found[1] + _obscured(found[2]), path)
     path = _FORM_IN_PATH.sub(lambda found: _obscured(found[0]), path)
     return re.sub(own, lambda found: _obscured(found[0]), path) if identifier else path
 

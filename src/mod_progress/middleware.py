@@ -7,7 +7,9 @@ from concurrent.futures import Future
 from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar, cast
 
+from mod_progress.fault_log import FaultLog
 from mod_progress.finished import EndNotifier, FinishedTransfer
+from mod_progress.identifier import name_in_query
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
 from mod_progress.show.cancel import CANCEL_METHOD, is_from_owner
@@ -31,6 +33,8 @@ Track = str | Iterable[str] | Callable[[Any], bool] | None
 
 App = TypeVar("App")
 
+_NOT_IDENTIFIED = "not tracked: the callable given as identify failed"
+
 #: Under this key a scope or an environ carries its transfer, so that a request is tracked once.
 TRACKED = "mod_progress.transfer"
 
@@ -45,6 +49,10 @@ class BaseMiddleware(Generic[App]):
     - ``track``: which requests with an id are tracked: all (None), those whose path begins with
       a prefix or one of several, or those for which a callable returns true. It is called with the
       ASGI scope or the WSGI environ;
+    - ``identify``: a callable that returns the id of a request that may be tracked, such as one in
+      its path; it is called with the ASGI scope or the WSGI environ. None, also where it returns
+      None: the query or the header has the id. A request goes on untracked where it raises, which
+      is logged once;
     - ``ttl``: seconds for which a finished transfer stays readable;
     - ``methods``: the request methods that are tracked;
     - ``debug``: whether to log why a request is tracked or not;
@@ -83,6 +91,7 @@ class BaseMiddleware(Generic[App]):
         show: str = "/progress",
         format: str = "json",  # noqa: A002 - the query parameter's name too
         track: Track = None,
+        identify: Callable[[Any], str | None] | None = None,
         ttl: float = 30.0,
         methods: Iterable[str] = ("POST",),
         debug: bool = False,
@@ -109,6 +118,8 @@ class BaseMiddleware(Generic[App]):
         self._own = own | self._dashboard
         self._ends = (self._show, *self._own)
         self._selector = _check_track(track)
+        self._identify = _check_identify(identify)
+        self._faults = FaultLog()
         self._permit = _check_permit("dump", dump, "list all transfers")
         self._permit_metrics = _check_permit("metrics_for", metrics_for, "read the metrics")
         _check_metrics(metrics, metrics_for)
@@ -218,6 +229,19 @@ class BaseMiddleware(Generic[App]):
             logger.exception("not tracked: the callable given as track failed")
             return False
 
+    def _name(self, query: bytes, request: Any) -> bytes | None:
+        """Return the query with the id of the callable given as ``identify``; None if it fails."""
+        try:
+            identifier = self._identify(request) if self._identify is not None else None
+            if identifier is None:
+                return query
+            return name_in_query(identifier.encode("utf-8", "surrogatepass"), query)
+        except Exception as error:
+            self._faults.report(_NOT_IDENTIFIED, error)
+            if self._options.debug:
+                logger.debug(_NOT_IDENTIFIED)
+            return None
+
     def _is_new(self, request: Any) -> bool:
         """Whether no other ProgressMiddleware tracks the request already."""
         if TRACKED not in request:
@@ -243,6 +267,12 @@ def _check_track(value: object) -> Selector | None:
     for prefix in prefixes:
         _check_path("track", prefix)
     return lambda path, request: path.startswith(prefixes)
+
+
+def _check_identify(value: object) -> Callable[[Any], str | None] | None:
+    if value is not None and (not callable(value) or iscoroutinefunction(value)):
+        raise OptionError("identify", value, "a callable, and no async one, that returns an id")
+    return cast(Callable[[Any], str | None] | None, value)
 
 
 def _check_permit(name: str, value: object, what: str) -> Callable[[Any], object] | None:

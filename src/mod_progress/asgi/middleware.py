@@ -68,9 +68,11 @@ class ProgressMiddleware(BaseMiddleware[Application]):
     def _track(self, scope: Scope) -> Transfer | None:
         query, headers = scope.get("query_string", b""), dict(scope["headers"])
         identifier = headers.get(FIELD)
-        if not (query or identifier or self._options.debug):
+        if not (query or identifier or self._identify or self._options.debug):
             return None
         if not (self._selects(_path(scope), scope) and self._is_new(scope)):
+            return None
+        if self._identify is not None and (query := self._name(query, scope)) is None:
             return None
         size = parse_size(headers.get(b"content-length"))
         if size is None and not _announces_body(scope, headers):

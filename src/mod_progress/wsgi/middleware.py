@@ -58,12 +58,18 @@ class ProgressMiddleware(BaseMiddleware[Application]):
             return None
         if not (self._selects(_path(environ), environ) and self._is_new(environ)):
             return None
+        query = _query(environ)
+        if self._identify is not None:
+            named = self._name(query, environ)
+            if named is None:
+                return None
+            query = named
         size = parse_size(environ.get("CONTENT_LENGTH"))
         if size is None and not _announces_body(environ):
             size = 0
         return self._tracker.track(
             method,
-            _query(environ),
+            query,
             _field(environ, FIELD),
             size,
             path=_whole_path(environ),
