@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mod_progress.config import probes
 from mod_progress.config.argument import Argument
+from mod_progress.config.changes import OPERATIONS, edit_header, rewrite, rewrite_raw, rules
 from mod_progress.config.directives import Table
 from mod_progress.config.draft import Draft
 from mod_progress.config.errors import ConfigError
@@ -32,6 +33,7 @@ from mod_progress.gateway.actions.cancel import Cancel
 from mod_progress.gateway.actions.dashboard import Dashboard
 from mod_progress.gateway.actions.dump import Dump
 from mod_progress.gateway.actions.health import Health
+from mod_progress.gateway.actions.origins import AllowOrigins
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.script import Script
 from mod_progress.gateway.actions.templates import Pattern
@@ -42,9 +44,11 @@ from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
+from mod_progress.gateway.http.edits import Operation
 from mod_progress.options import check_methods
 from mod_progress.show.dump import DUMP, Permission
 from mod_progress.show.formats import FORMATS, JSON
+from mod_progress.show.origins import Origins
 
 ACTIONS = Table[Callable[[Draft, Argument], Action]]()
 OPTIONS = Table[Callable[[Argument], Action]]()
@@ -77,6 +81,15 @@ def _server_timing(argument: Argument) -> Action:
     return SetOptions(server_timing=argument.flag())
 
 
+@OPTIONS.add("progress.allow_origins", "mod_progress")
+def _allow_origins(argument: Argument) -> Action:
+    takes = '"*", or origins such as "https://example.com"'
+    origins = {item.string(takes): item for item in argument.items()}
+    for origin, item in origins.items():
+        item.check(lambda _, origin=origin: Origins(origin))  # type: ignore[misc]
+    return AllowOrigins(Origins(origins))
+
+
 @OPTIONS.add("io.buffer_request_body")
 @OPTIONS.add("buffer_request_body")
 def _buffer_request_body(argument: Argument) -> Action:
@@ -91,7 +104,6 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
     ACTIONS.add(name, module)(make)
 
 
-_without_argument("progress.track", Track(), "mod_progress")
 _without_argument("progress.health", Health(), "mod_progress")
 _without_argument("progress.script", Script(), "mod_progress")
 _without_argument("progress.dashboard", Dashboard(), "mod_progress")
@@ -109,20 +121,52 @@ def _metrics(draft: Draft, argument: Argument) -> Action:
     return Metrics()
 
 
+@ACTIONS.add("progress.track", "mod_progress")
+def _track(draft: Draft, argument: Argument) -> Action:
+    return Track() if argument.node is None else Track(_id_expression(argument))
+
+
 @ACTIONS.add("progress.show", "mod_progress")
 def _show(draft: Draft, argument: Argument) -> Action:
-    if argument.value is None:
-        return Show(JSON)
-    name = argument.choice([*FORMATS, *_DUMPS])
-    return Dump(_DUMPS[name]) if name in _DUMPS else Show(FORMATS[name])
+    word, expression = _split_expression(argument)
+    name = JSON.name if word is None else word.choice([*FORMATS, *_DUMPS])
+    if name not in _DUMPS:
+        return Show(FORMATS[name], expression)
+    if expression is not None:
+        raise ConfigError(f'progress.show "{name}" is about all transfers', argument.place)
+    return Dump(_DUMPS[name])
 
 
 @ACTIONS.add("progress.cancel", "mod_progress")
 def _cancel(draft: Draft, argument: Argument) -> Action:
-    if argument.value is not None:
-        argument.choice(["any"])
-        return Cancel(any=True)
-    return Cancel()
+    word, expression = _split_expression(argument)
+    if word is not None:
+        word.choice(["any"])
+    return Cancel(any=word is not None, expression=expression)
+
+
+def _split_expression(argument: Argument) -> tuple[Argument | None, re.Pattern[bytes] | None]:
+    """Return the word and the expression that a directive takes, each if it is there.
+
+    The expression comes last. It has a group, and no word has a parenthesis.
+    """
+    if argument.value is None:
+        return None, None
+    *words, last = argument.items() or (argument,)
+    if not (isinstance(last.value, bytes) and b"(" in last.value):
+        return argument, None
+    if len(words) > 1:
+        raise argument.refuse("one word and one expression")
+    return words[0] if words else None, _id_expression(last)
+
+
+def _id_expression(argument: Argument) -> re.Pattern[bytes]:
+    """Return it as an expression that finds an id in a path."""
+    expression = argument.raw_expression()
+    if not expression.groups:
+        takes = 'an expression with a group for the id, such as "^/upload/([^/]+)$"'
+        raise ConfigError(f"{argument.directive} takes {takes}", argument.place)
+    return expression
 
 
 @ACTIONS.add("access.same_origin", "mod_access")
@@ -238,16 +282,11 @@ def _respond(draft: Draft, argument: Argument) -> Action:
 
 @ACTIONS.add("redirect", "mod_redirect")
 def _redirect(draft: Draft, argument: Argument) -> Action:
-    items = argument.inner_items()
-    if len(items) == 1:
-        return Redirect((_redirect_rule(items[0]),))
-    if len(items) == 2 and all(isinstance(item.value, bytes) for item in items):
-        return Redirect((_redirect_rule(items[1], items[0]),))
-    pairs = argument.pairs('a URL, "expression" => "URL", or a list of those')
+    pairs = rules(argument, 'a URL, "expression" => "URL", or a list of those')
     return Redirect(tuple(_redirect_rule(target, expression) for expression, target in pairs))
 
 
-def _redirect_rule(target: Argument, expression: Argument | None = None) -> RedirectRule:
+def _redirect_rule(target: Argument, expression: Argument | None) -> RedirectRule:
     text = target.string('a URL, "expression" => "URL", or a list of those')
     start = next(filter(text.startswith, _TARGETS), "")
     pattern = target.pattern(skip=len("./") if start == "./" else 0)
@@ -256,3 +295,24 @@ def _redirect_rule(target: Argument, expression: Argument | None = None) -> Redi
         _TARGETS.get(start, Target.URL),
         expression.expression() if expression else None,
     )
+
+
+@ACTIONS.add("rewrite", "mod_rewrite")
+def _rewrite(draft: Draft, argument: Argument) -> Action:
+    return rewrite(argument)
+
+
+@ACTIONS.add("rewrite_raw", "mod_rewrite")
+def _rewrite_raw(draft: Draft, argument: Argument) -> Action:
+    return rewrite_raw(argument)
+
+
+def _edit_header(
+    operation: Operation, in_request: bool, draft: Draft, argument: Argument
+) -> Action:
+    return edit_header(operation, argument, in_request=in_request)
+
+
+for _name, _operation in OPERATIONS.items():
+    ACTIONS.add(f"header.{_name}")(partial(_edit_header, _operation, False))
+    ACTIONS.add(f"req_header.{_name}")(partial(_edit_header, _operation, True))

@@ -93,17 +93,23 @@ class Argument:
             raise ConfigError(f"{self.directive} takes {takes}, not '{text}'", self.place)
         return text
 
-    def pattern(self, takes: str = "a string", skip: int = 0) -> Pattern:
-        """Return it as a pattern, without its first ``skip`` characters."""
+    def pattern(self, takes: str = "a string", skip: int = 0, end: int | None = None) -> Pattern:
+        """Return it as a pattern, without its first ``skip`` characters, and up to ``end``."""
         text = self.string(takes)
         with errors_at(self.place):
-            return parse_pattern(text[skip:], self.searches)
+            return parse_pattern(text[skip:end], self.searches)
 
     def expression(self) -> re.Pattern[str]:
         """Return it as a regular expression."""
         text = self.string("a regular expression")
         with errors_at(self.place):
             return compile_expression(text)
+
+    def raw_expression(self) -> re.Pattern[bytes]:
+        """Return it as a regular expression for bytes as they came."""
+        text = self.string("a regular expression")
+        with errors_at(self.place):
+            return compile_expression(text.encode("utf-8", "surrogateescape"))
 
     def choice(self, choices: Collection[str]) -> str:
         """Return it as one of several strings."""

@@ -57,6 +57,8 @@ class ConditionCompiler:
         if not isinstance(value, bytes):
             raise UnplacedError(f"a text is compared with a string, not {type_of(value)}")
         text = value.decode("utf-8", "surrogateescape") if variable.type is str else value
+        if variable is conditions.VARIABLES["host"] and sign[1] in "=^$":
+            text = _host_text(value, sign)
         if sign in _NUMBER_SIGNS:
             return conditions.compare(variable, sign, text)
         condition = self._ask(variable, sign[1], text)
@@ -95,6 +97,19 @@ def _integer(value: Value) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnplacedError(f"a number is compared with an integer, not {type_of(value)}")
     return value
+
+
+def _host_text(text: bytes, sign: str) -> bytes:
+    """Return what a host is compared with: like the hosts of requests it is in lower case.
+
+    A port would never be equal, so it is refused.
+    """
+    if sign not in ("==", "!="):
+        return text.lower()
+    name = conditions.host_name(text)
+    if name != text.rstrip(b".").lower():
+        raise UnplacedError("req.host has no port: compare req.localport")
+    return name
 
 
 def _network(text: str | bytes) -> conditions.Network:

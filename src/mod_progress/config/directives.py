@@ -23,6 +23,7 @@ MODULES = (
     "mod_progress",
     "mod_proxy",
     "mod_redirect",
+    "mod_rewrite",
 )
 
 

@@ -9,12 +9,14 @@ from typing import Protocol
 from mod_progress.framing import BODILESS
 from mod_progress.gateway.client import Client
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.http.edits import Edit, edit_lines
 from mod_progress.gateway.http.forwarded import Node
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
-from mod_progress.identifier import FIELD
+from mod_progress.identifier import FIELD, PARAMETER, find_parameters, shorten_in_url
 from mod_progress.server_timing import SERVER_TIMING, ServerTiming
+from mod_progress.show.origins import Origins
 from mod_progress.transfer import Transfer
 
 #: The field of an answer in words.
@@ -89,12 +91,15 @@ class Exchange:
         "chunked",
         "client",
         "docroot",
+        "edits",
         "fallback",
         "finished",
         "handler",
         "keep_alive",
         "options",
+        "origins",
         "owner",
+        "path_identifier",
         "physical_path",
         "quick",
         "request",
@@ -114,6 +119,8 @@ class Exchange:
         self._remote: Node | None = None
         #: The tracking options that are in force for this request.
         self.options = self.tracker.options
+        #: The pages of other origins that may read what is said of a transfer; None: no pages.
+        self.origins: Origins | None = None
         #: The counters. `progress.track` replaces them by those of a transfer in the table.
         self.transfer = Transfer("", request.body_size)
         #: What measures the request where its response has the field Server-Timing.
@@ -121,6 +128,10 @@ class Exchange:
         self.handler: Handler | None = None
         #: What answers where no action took the request.
         self.fallback: Handler | None = None
+        #: The id that an action has found in the path, percent-decoded.
+        self.path_identifier: bytes | None = None
+        #: The changes of the response's fields, in order.
+        self.edits: tuple[Edit, ...] = ()
         #: The directory that `docroot` names, and the file below it that the path leads to.
         self.docroot: str | None = None
         self.physical_path: str | None = None
@@ -151,6 +162,22 @@ class Exchange:
     def identifier_field(self) -> bytes | None:
         """The value of the request's header field that may carry the id."""
         return self.request.named.get(FIELD)
+
+    @property
+    def logged_target(self) -> str:
+        """The request target as the client sent it, with each id cut short: for logs."""
+        request = self.request
+        identifiers = [self.path_identifier]
+        if request.original is not None:  # an action may have moved the id
+            identifiers += [self.identifier_field, *find_parameters(request.query, PARAMETER)]
+        known = [each for each in identifiers if each]
+        return shorten_in_url(request.as_received.target, known).decode("latin-1")
+
+    def begin_again(self) -> None:
+        """Forget what the actions have set that they would set anew, as they run once more."""
+        self.handler = self.fallback = None
+        self.edits = ()
+        self.request = self.request.as_received
 
     def received(self, size: int) -> None:
         """Count ``size`` more bytes of the request's body."""
@@ -261,6 +288,8 @@ class Exchange:
         date = b"" if dated else self.client.state.date
         if self.timing is not None:
             lines += _TIMING_LINE % self.timing.value().encode()
+        if self.edits:
+            lines = edit_lines(lines, self.edits)
         return response_head(status, (date, lines, framing, self._persistence()))
 
     def _persistence(self) -> bytes:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 
+from mod_progress.futures import map_future
 from mod_progress.identifier import PARAMETER
 from mod_progress.options import OptionError
+from mod_progress.show.answer import Answer
 from mod_progress.show.formats import Fields
 
 #: Seconds for which a browser may remember the answer to a preflight: the most that Chromium does.
@@ -57,6 +60,17 @@ class Origins:
             return _VARY
         return (("Access-Control-Allow-Origin", name), *_VARY)
 
+    def let_read(
+        self, answer: Answer | Future[Answer], origin: bytes | None
+    ) -> Answer | Future[Answer]:
+        """Return the answer with the fields that let a page of ``origin`` read it, if it may."""
+        allowed = self.fields(origin)
+        if not allowed:
+            return answer
+        if isinstance(answer, Answer):
+            return _with_fields(answer, allowed)
+        return map_future(answer, lambda found: _with_fields(found, allowed))
+
     def let_run(self, field: Callable[[bytes], bytes | None]) -> bool:
         """Whether an answer that is a script may be given to the page that asks for it.
 
@@ -70,15 +84,23 @@ class Origins:
             return False
         return page[1].decode("latin-1") in self._allowed or page[2] == field(b"host")
 
-    def preflight(self, origin: bytes | None, methods: Iterable[str]) -> Fields:
-        """Return the fields of the answer to a preflight from a page of ``origin``.
+    def preflight(self, origin: bytes | None, methods: Iterable[str]) -> Answer:
+        """Return the answer to a preflight from a page of ``origin``.
 
         ``methods`` are those that the page may use.
         """
         fields = self.fields(origin)
-        if fields == _VARY:
-            return fields
-        return (*fields, ("Access-Control-Allow-Methods", ", ".join(methods)), *_PREFLIGHT)
+        if fields != _VARY:
+            allowed = ("Access-Control-Allow-Methods", ", ".join(methods))
+            fields = (*fields, allowed, *_PREFLIGHT)
+        return Answer(204, fields, b"")
+
+
+def _with_fields(answer: Answer, fields: Fields) -> Answer:
+    """Return the answer with the fields that let a page of another origin read it."""
+    if "ETag" in dict(answer.fields):
+        fields = (*fields, ("Access-Control-Expose-Headers", "ETag, Preference-Applied"))
+    return answer._replace(fields=(*answer.fields, *fields))
 
 
 def _check_origins(value: object) -> frozenset[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from mod_progress.futures import map_future
 from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE, Answer, refuse
 from mod_progress.show.answering import answer_inquiry
 from mod_progress.show.cancel import CANCEL_METHOD, answer_cancel
 from mod_progress.show.dump import DUMP
-from mod_progress.show.formats import Fields, Format, find_format
+from mod_progress.show.formats import Format, find_format
 from mod_progress.show.origins import Origins
 from mod_progress.show.question import Question, choose_format, inquire
 from mod_progress.show.ticker import Ticker
@@ -70,17 +69,12 @@ class Responder:
         """
         origin = question.field(b"origin")
         if question.method == "OPTIONS":
-            return Answer(204, self._origins.preflight(origin, self._methods), b"")
+            return self._origins.preflight(origin, self._methods)
         if question.method == CANCEL_METHOD:
             found = self._cancel(question, permitted)
         else:
             found = self._inquire(question)
-        allowed = self._origins.fields(origin)
-        if not allowed:
-            return found
-        if isinstance(found, Answer):
-            return _with_fields(found, allowed)
-        return map_future(found, lambda answer: _with_fields(answer, allowed))
+        return self._origins.let_read(found, origin)
 
     def _cancel(self, question: Question, permitted: bool) -> Answer | Future[Answer]:
         if CANCEL_METHOD not in self._methods:
@@ -104,10 +98,3 @@ class Responder:
         if named is None:
             return choose_format(question, self._form)
         return find_format(named[:_MOST_NAME].decode("latin-1"))
-
-
-def _with_fields(answer: Answer, fields: Fields) -> Answer:
-    """Return the answer with the fields that let a page of another origin read it."""
-    if "ETag" in dict(answer.fields):
-        fields = (*fields, ("Access-Control-Expose-Headers", "ETag, Preference-Applied"))
-    return answer._replace(fields=(*answer.fields, *fields))

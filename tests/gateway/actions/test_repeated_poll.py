@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mod_progress.gateway.actions.poll import field_lines
 from mod_progress.gateway.actions.repeated_poll import RepeatedPoll
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.state import ServerState
@@ -31,7 +32,7 @@ def state(tracker: Tracker) -> Iterator[ServerState]:
 
 
 def repeated(state: ServerState, form: Format = JSON) -> RepeatedPoll:
-    return RepeatedPoll(Inquiry("a", form, b"call"), REQUEST, state)
+    return RepeatedPoll(Inquiry("a", form, b"call"), REQUEST, state, field_lines(form.fields))
 
 
 def track(tracker: Tracker, size: int | None = 100) -> Transfer:

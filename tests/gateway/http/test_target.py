@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_progress.gateway.http.target import is_host, remove_dot_segments, split_target, split_url
+from mod_progress.gateway.http.request import parse_request
+from mod_progress.gateway.http.target import (
+    encode_path,
+    encode_unsafe,
+    is_host,
+    remove_dot_segments,
+    split_target,
+    split_url,
+)
+from mod_progress.gateway.limits import HeadLimits
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,46 @@ def test_no_path_leads_above_the_root(tail: str) -> None:
     assert not {"", ".", ".."} & set(resolved.strip("/").split("/")) - {""}
     assert "//" not in resolved
     assert remove_dot_segments(resolved) == resolved
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        (b"/a/b", b"/a/b"),
+        (b"a", b"/a"),
+        (b"", b"/"),
+        (b"/a b?c#d%", b"/a%20b%3Fc%23d%25"),
+        (b"/\r\nHost: b", b"/%0D%0AHost:%20b"),
+        (b"/../../etc/./passwd", b"/etc/passwd"),
+        (b"//evil.example/", b"/evil.example/"),
+        (b"/\xc3\xa9\xff", b"/%C3%A9%FF"),
+    ],
+)
+def test_the_target_of_a_path(path: bytes, target: bytes) -> None:
+    assert encode_path(path) == target
+
+
+@pytest.mark.parametrize(
+    ("part", "encoded"),
+    [
+        (b"a=b&c=%20+d", b"a=b&c=%20+d"),
+        (b"a b\r\n", b"a%20b%0D%0A"),
+        (b'"<>#\\\xff', b"%22%3C%3E%23%5C%FF"),
+        (b"|^{}`", b"|^{}`"),
+    ],
+)
+def test_what_no_target_has_is_encoded(part: bytes, encoded: bytes) -> None:
+    assert encode_unsafe(part) == encoded
+
+
+@given(st.binary(), st.binary())
+def test_a_target_that_was_made_is_one_that_is_taken(path: bytes, query: bytes) -> None:
+    target = b"%b?%b" % (encode_path(path), encode_unsafe(query))
+    head = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target
+    if b"\0" not in path:
+        parsed = parse_request(head, HeadLimits())
+        assert parsed.target == target
+        assert parsed.path == remove_dot_segments("/" + path.decode("utf-8", "surrogateescape"))
 
 
 @pytest.mark.parametrize("host", [b"a", b"a:1", b"a:", b"[::1]", b"[::ffff:1.2.3.4]:80", b"%41"])

@@ -61,6 +61,13 @@ async def _send_later(exchange: Exchange, answer: Future[Answer]) -> None:
             exchange.quick.abandon()
 
 
+def let_read(exchange: Exchange, answer: Answer | Future[Answer]) -> Answer | Future[Answer]:
+    """Return an answer with the fields that let pages of other origins read it, if they may."""
+    if exchange.origins is None:
+        return answer
+    return exchange.origins.let_read(answer, exchange.request.named.get(b"origin"))
+
+
 class Poll:
     """Answers one inquiry."""
 
@@ -72,4 +79,19 @@ class Poll:
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer, at once unless the answer has to be waited for."""
         answer = answer_inquiry(self.inquiry, exchange.tracker, exchange.client.state.ticker)
+        if exchange.origins is not None:
+            answer = let_read(exchange, answer)
         return send_answer_when_ready(exchange, answer)
+
+
+class Refused:
+    """Says why nothing is said of a transfer."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def handle(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Answer."""
+        return send_answer_when_ready(exchange, let_read(exchange, self._answer))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mod_progress.gateway.actions.poll import Poll, field_lines
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.http.edits import edit_lines
 from mod_progress.gateway.state import ServerState
 from mod_progress.show.question import Inquiry
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
@@ -36,10 +37,10 @@ class RepeatedPoll:
 
     __slots__ = ("_inquiry", "_last", "_lines", "_request", "_state")
 
-    def __init__(self, inquiry: Inquiry, request: bytes, state: ServerState) -> None:
-        """Take an inquiry that was answered, and the bytes that asked it."""
+    def __init__(self, inquiry: Inquiry, request: bytes, state: ServerState, lines: bytes) -> None:
+        """Take an inquiry that was answered, the bytes that asked it, and the answer's fields."""
         self._inquiry = inquiry
-        self._lines = field_lines(inquiry.form.fields)
+        self._lines = lines
         self._request = request
         self._state = state
         self._last = _NOTHING
@@ -91,5 +92,10 @@ def repeated_poll(exchange: Exchange, request: bytes) -> RepeatedPoll | None:
         and head.body_size == 0
         and not exchange.transfer.identifier
     ):
-        return RepeatedPoll(poll.inquiry, request, exchange.client.state)
+        lines = field_lines(poll.inquiry.form.fields)
+        if exchange.origins is not None:
+            lines += field_lines(exchange.origins.fields(head.named.get(b"origin")))
+        if exchange.edits:
+            lines = edit_lines(lines, exchange.edits)
+        return RepeatedPoll(poll.inquiry, request, exchange.client.state, lines)
     return None

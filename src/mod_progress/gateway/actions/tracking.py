@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
-from mod_progress.gateway.actions.poll import Poll, send_answer
+from mod_progress.gateway.actions.origins import MAY_ASK, is_preflight, will_name
+from mod_progress.gateway.actions.path_identifier import find_carried
+from mod_progress.gateway.actions.poll import Poll, Refused
 from mod_progress.gateway.exchange import Exchange, MethodNotAllowed
 from mod_progress.options import Options
-from mod_progress.show.answer import NO_IDENTIFIER
+from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE
 from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.formats import JSON, Format
 from mod_progress.show.question import Question, choose_format, inquire
@@ -41,21 +44,29 @@ class SetOptions:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Enters the request into the table of transfers."""
+    """Enters the request into the table of transfers.
+
+    ``expression`` finds the id in the path; see `path_identifier`.
+    """
+
+    expression: re.Pattern[bytes] | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Track it if its method is tracked and it carries an id."""
         if exchange.transfer.identifier:
-            logger.warning("progress.track: %s is tracked already", exchange.request.path)
+            logger.warning("progress.track: %s is tracked already", exchange.logged_target)
             return
         request = exchange.request
+        query, path = request.query, request.path
+        if self.expression is not None:
+            query, path = find_carried(exchange, self.expression)
         transfer = exchange.tracker.track(
             request.method,
-            request.query,
+            query,
             exchange.identifier_field,
             request.body_size,
             exchange.options,
-            path=request.path,
+            path=path,
             peer=exchange.remote[0],
         )
         if transfer is not None:
@@ -66,15 +77,11 @@ class Track:
                 exchange.measure()
 
 
-class MissingIdentifier:
-    """Answers a show that names no id, where nothing else answers the request."""
+#: Answers a show that names no id, where nothing else answers the request.
+_MISSING_IDENTIFIER = Refused(NO_IDENTIFIER)
 
-    def handle(self, exchange: Exchange) -> None:
-        """Say what is missing."""
-        send_answer(exchange, NO_IDENTIFIER)
-
-
-_MISSING_IDENTIFIER = MissingIdentifier()
+#: Answers where a page of another origin could read the answer, and may not.
+_NOT_FOR_THIS_PAGE = Refused(NOT_FOR_THIS_PAGE)
 
 #: Answers a request to cancel where `progress.cancel` does not.
 _CANCELS_NOTHING = MethodNotAllowed(ASKING)
@@ -88,17 +95,42 @@ class Show:
     """
 
     form: Format = JSON
+    #: Finds the id in the path; see `path_identifier`.
+    expression: re.Pattern[bytes] | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Answer the request, if it names an id."""
         if exchange.handler is not None:
             return
         request = exchange.request
-        question = Question(request.method, request.query, request.named.get)
-        inquiry = inquire(question, choose_format(question, self.form))
+        query = request.query
+        if self.expression is not None:
+            query, _ = find_carried(exchange, self.expression)
+        question = Question(request.method, query, request.named.get)
+        form = choose_format(question, self.form)
+        inquiry = inquire(question, form)
+        if exchange.origins is not None and self._minds_origin(exchange, form, inquiry is None):
+            return
         if inquiry is None:
             exchange.fallback = _MISSING_IDENTIFIER
         elif request.method == CANCEL_METHOD:
             exchange.handler = _CANCELS_NOTHING
         else:
             exchange.handler = Poll(inquiry)
+
+    def _minds_origin(self, exchange: Exchange, form: Format, nameless: bool) -> bool:
+        """Take a preflight, or the question for a script of a page that may not read it.
+
+        A preflight that names no id may be for the actions that follow.
+        """
+        assert exchange.origins is not None
+        if is_preflight(exchange):
+            if nameless and not will_name(exchange):
+                exchange.fallback = MAY_ASK
+            else:
+                exchange.handler = MAY_ASK
+            return True
+        if nameless or not form.is_script or exchange.origins.let_run(exchange.request.named.get):
+            return False
+        exchange.handler = _NOT_FOR_THIS_PAGE
+        return True

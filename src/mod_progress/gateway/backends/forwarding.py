@@ -50,13 +50,15 @@ def forwarded_head(request: RequestHead, client: Client, size: int | None = None
 
 
 def _serialise(request: RequestHead, client: Client, size: int | None) -> bytes:
-    host = request.host or _authority(*client.local)
+    host = asked = request.host or _authority(*client.local)
+    if request.original is not None:
+        asked = request.original.host or _authority(*client.local)
     if client.trusted:
-        fields = _front_proxy_fields(request, client, host)
+        fields = _front_proxy_fields(request, client, asked)
     else:
         if request.shared.forwarded is None:
             request.shared.forwarded = _client_fields(request)
-        fields = request.shared.forwarded + _forwarded_lines(client, host)
+        fields = request.shared.forwarded + _forwarded_lines(client, asked)
     framing = _framing(request, size, client.state.tunnelled)
     return request_head(
         request.method,

@@ -12,6 +12,7 @@ from mod_progress.gateway.backends.http_connection import HttpConnection
 from mod_progress.gateway.backends.tunnel import tunnel
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
+from mod_progress.gateway.http.edits import edit_lines
 from mod_progress.gateway.http.heads import Refusal, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.http.response import ResponseHead
@@ -202,6 +203,9 @@ async def _switch(exchange: Exchange, upstream: HttpConnection, response: Respon
     if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
         raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
     switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
-    exchange.switch(response_head(101, [*_end_to_end_lines(response), switch]))
+    lines = b"".join(_end_to_end_lines(response))
+    if exchange.edits:
+        lines = edit_lines(lines, exchange.edits)
+    exchange.switch(response_head(101, [lines, switch]))
     await tunnel(client, upstream, client.state.limits.tunnel_idle_time)
     exchange.finish()

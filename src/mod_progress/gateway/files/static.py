@@ -28,6 +28,7 @@ from mod_progress.gateway.files.upload_directories import (
 from mod_progress.gateway.http.conditional import Validators, precondition, range_holds
 from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.http.ranges import Range, parse_ranges
+from mod_progress.gateway.http.target import PATH_SAFE
 from mod_progress.gateway.streams.body import FileBody
 from mod_progress.gateway.streams.relay import SPLICE_FROM, relay
 
@@ -49,9 +50,6 @@ _STATUSES = {
 
 _METHODS = ("GET", "HEAD")
 _OTHER_METHOD = MethodNotAllowed(_METHODS)
-
-#: Characters of a path that are not percent-encoded (RFC 3986, section 3.3).
-_PATH_SAFE = "/-._~!$&'()*+,;=:@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ class _Slash:
     def handle(self, exchange: Exchange) -> None:
         """Redirect, within this host."""
         request = exchange.request
-        location = quote(request.path, _PATH_SAFE, errors="surrogateescape").encode() + b"/"
+        location = quote(request.path, PATH_SAFE, errors="surrogateescape").encode() + b"/"
         if request.query:
             location += b"?" + request.query
         exchange.respond(301, b"", NOSNIFF + b"Location: %b\r\n" % location)

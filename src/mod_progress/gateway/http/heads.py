@@ -32,7 +32,8 @@ VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 
 FIELDS = rb"((?:" + TOKEN + rb":" + VALUE + rb"\r\n)*+)\r\n"
 
-_FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+#: Finds the name and the value of each line of fields that are well-formed.
+FIELD_LINE = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
 #: Finds what no head may contain, also before the head is complete: a line end that is not CRLF,
 #: or another control character (RFC 9112, section 2.2; RFC 9110, section 5.5).
@@ -62,7 +63,7 @@ class Refusal(Exception):
 
 def split_fields(fields: bytes, limits: HeadLimits) -> Fields:
     """Return the fields' names and values; raises `Refusal` (431) where there are too many."""
-    split = _FIELD.findall(fields)
+    split = FIELD_LINE.findall(fields)
     if len(split) > limits.fields:
         raise Refusal(431, "too many header fields")
     return tuple([(name, value.rstrip(b" \t")) for name, value in split])

@@ -7,6 +7,7 @@ only where the expression does not match.
 from __future__ import annotations
 
 import re
+from copy import copy
 from functools import lru_cache
 
 from mod_progress.gateway.http.heads import (
@@ -158,6 +159,7 @@ class RequestHead:
         "method",
         "minor",
         "named",
+        "original",
         "path",
         "query",
         "shared",
@@ -180,8 +182,39 @@ class RequestHead:
         self.method = method.decode("ascii")
         self.target, self.host = self._authority(target)
         self.path, self.query = split_target(self.target)
+        #: The head as the client sent it, where actions have changed this one; else None.
+        self.original: RequestHead | None = None
         if "\0" in self.path:
             raise Refusal(400, "a NUL in the path")
+
+    @property
+    def as_received(self) -> RequestHead:
+        """The head as the client sent it."""
+        return self.original or self
+
+    def with_target(self, target: bytes) -> RequestHead:
+        """Return the head with another target, a path and perhaps a query; raises `Refusal`."""
+        head = copy(self)
+        head.original = self.as_received
+        head.target = target
+        head.path, head.query = split_target(target)
+        if "\0" in head.path:
+            raise Refusal(400, "a NUL in the path")
+        return head
+
+    def with_fields(self, fields: Fields, changed: bytes) -> RequestHead:
+        """Return the head with other fields, which differ in those named ``changed``.
+
+        A new Host counts; raises `Refusal` where it is none. The client's Connection cannot keep a
+        field that has changed from going on.
+        """
+        shared = RequestFields(fields, self.minor)
+        head = RequestHead(self.method.encode(), self.target, shared)
+        head.original = self.as_received
+        head.connection = self.connection - {changed.lower()}
+        if shared.host == self.shared.host:
+            head.host = self.host
+        return head
 
     def _authority(self, target: bytes) -> tuple[bytes, bytes]:
         """Return the target as a path, and the host. The host of an absolute target counts.

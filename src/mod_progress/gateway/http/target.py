@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 #: RFC 3986, section 3.2.2, without an empty name; at most five digits hold every port.
 _HOST = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 ).fullmatch
+
+#: Characters of a path that are not percent-encoded (RFC 3986, section 3.3), and those of a query
+#: beside the ones that part it or stand for others: & = + %.
+PATH_SAFE = "/-._~!$&'()*+,;=:@"
+QUERY_SAFE = "/-._~!$'()*,;:@?"
+
+#: Finds each byte that the gateway takes in no request target; see `request`.
+_UNSAFE = re.compile(rb"[^\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]")
 
 _URL = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE).fullmatch
 
@@ -39,6 +47,17 @@ def split_target(target: bytes) -> tuple[str, bytes]:
         raw = unquote_to_bytes(raw)
     path = raw.decode("utf-8", "surrogateescape")
     return (remove_dot_segments(path) if "/." in path or "//" in path else path), query
+
+
+def encode_path(path: bytes) -> bytes:
+    """Return the target of a decoded path, without dot segments; it begins with a slash."""
+    text = remove_dot_segments("/" + path.decode("utf-8", "surrogateescape"))
+    return quote_from_bytes(text.encode("utf-8", "surrogateescape"), PATH_SAFE).encode()
+
+
+def encode_unsafe(target: bytes) -> bytes:
+    """Return a target, or a part of one, with the bytes percent-encoded that none may have."""
+    return _UNSAFE.sub(lambda found: b"%%%02X" % ord(found[0]), target)
 
 
 def remove_dot_segments(path: str) -> str:

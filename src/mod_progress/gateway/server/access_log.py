@@ -110,7 +110,7 @@ def _try_to_write(path: str, flags: int = 0) -> None:
 
 def _combined(exchange: Exchange) -> str:
     request, transfer = exchange.request, exchange.transfer
-    line = f"{request.method} {_target(exchange)} HTTP/1.{request.minor}"
+    line = f"{request.method} {exchange.logged_target} HTTP/1.{request.minor}"
     moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     return (
         f'{exchange.remote[0] or "-"} - - [{moment}] "{_quoted(line)}"'
@@ -126,8 +126,8 @@ def _json(exchange: Exchange) -> str:
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "client": exchange.remote[0],
         "method": request.method,
-        "host": request.host.decode("latin-1"),
-        "target": _target(exchange),
+        "host": request.as_received.host.decode("latin-1"),
+        "target": exchange.logged_target,
         "status": transfer.status,
         "received": transfer.received,
         "sent": transfer.written,
@@ -139,17 +139,13 @@ def _json(exchange: Exchange) -> str:
     return json.dumps(noted)
 
 
-def _target(exchange: Exchange) -> str:
-    return shorten_in_url(exchange.request.target).decode("latin-1")
-
-
 def _referer(exchange: Exchange) -> str | None:
-    referer = exchange.request.named.get(b"referer")
+    referer = exchange.request.as_received.named.get(b"referer")
     return None if referer is None else shorten_in_url(referer).decode("latin-1")
 
 
 def _field(exchange: Exchange, name: bytes) -> str | None:
-    value = exchange.request.named.get(name)
+    value = exchange.request.as_received.named.get(name)
     return None if value is None else value.decode("latin-1")
 
 

@@ -252,7 +252,7 @@ class Connection(PacedClient):
         """Run the actions again, once the action that has postponed them need not wait any more."""
         await postponed.wait()
         self.check()
-        exchange.handler = exchange.fallback = None
+        exchange.begin_again()
         try:
             work = self._act(exchange)
         except Postponed as again:
@@ -280,7 +280,7 @@ class Connection(PacedClient):
         if isinstance(error, Slow) and error.stream is self:
             error = Refusal(408, "the client was too slow")
         elif not isinstance(error, Refusal | Cut | OSError):
-            logger.error("while serving %s", exchange.request.path, exc_info=error)
+            logger.error("while serving %s", exchange.logged_target, exc_info=error)
             error = Refusal(500, "an error of the gateway's own")
         if isinstance(error, Refusal) and not exchange.started and not self.lost:
             exchange.refuse(error, error.lines)
