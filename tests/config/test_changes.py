@@ -205,6 +205,36 @@ def test_the_fields_of_a_request(
     assert exchange.request.fields == ((b"Host", b"a.example"), *fields)
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("POST / HTTP/1.1\nHost: a.example\nOrigin: http://a.example", 200),
+        ("POST / HTTP/1.1\nHost: a.example\nOrigin: http://internal", 403),
+        ("GET / HTTP/1.1\nHost: evil.example", 403),
+    ],
+)
+def test_what_a_browser_says_counts_for_same_origin(
+    load_text: Load, head: str, status: int
+) -> None:
+    changes = 'req_header.set "Host" => "internal"; req_header.remove "Origin";'
+    site = load_text(MODULES + changes + 'access.same_origin "a.example"; respond "y";')
+    client = Client()
+    try:
+        answer = client.ask(site.action, head)
+    except Refusal as refusal:
+        assert (refusal.status, status) == (403, 403)
+    else:
+        assert answer is not None
+        assert answer.status == status
+
+
+def test_a_redirect_stays_at_the_host_that_was_asked(load_text: Load) -> None:
+    site = load_text(MODULES + 'req_header.set "Host" => "internal"; redirect "/b";')
+    answer = Client().ask(site.action, "GET /a HTTP/1.1\nHost: a.example")
+    assert answer is not None
+    assert answer.fields["Location"] == "http://a.example/b"
+
+
 def test_conditions_see_the_changed_request(load_text: Load) -> None:
     site = load_text(
         MODULES

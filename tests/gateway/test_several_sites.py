@@ -20,6 +20,7 @@ if req.host == "a.example" or req.host == "www.a.example" {
 else if req.host =~ "^(\w+)\.users\.example$" {
     rewrite "^(.*)$" => "/%1$1";
     docroot "DIRECTORY";
+    index "index.html";
     static;
 }
 else if req.host =$ ".example" {
@@ -34,7 +35,7 @@ else { access.deny; }
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     directory = tmp_path_factory.mktemp("sites")
     for name in ("ann", "bob"):
-        (directory / name).mkdir()
+        (directory / name / "sub").mkdir(parents=True)
         (directory / name / "me").write_text(name)
     with ExitStack() as cleanup:
         backend = Backend()
@@ -87,6 +88,12 @@ def test_a_host_leads_to_no_other_directory(gateway: Gateway) -> None:
     assert ask(gateway, "ann.users.example", "/../bob/me")[0] == 404
     assert ask(gateway, "..users.example", "/me")[0] == 302
     assert ask(gateway, "%2e%2e.users.example", "/me")[0] == 302
+
+
+def test_a_directory_is_redirected_to_the_path_that_was_asked_for(gateway: Gateway) -> None:
+    """Its path with the user in front would be rewritten once more."""
+    found = gateway.request("GET", "/sub?a=b", headers={"Host": "ann.users.example"})
+    assert (found.status, found.headers["location"]) == (301, "/sub/?a=b")
 
 
 def test_a_transfer_is_known_by_its_id_alone(gateway: Gateway) -> None:

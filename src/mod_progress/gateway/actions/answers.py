@@ -79,7 +79,7 @@ class RedirectRule:
     def _kept(self, exchange: Exchange, path: str) -> bytes:
         if self.target is Target.URL:
             return b""
-        host = exchange.request.host
+        host = exchange.request.as_received.host
         origin = b"%b://%b" % (exchange.client.scheme.encode(), host) if host else b""
         if self.target is Target.PATH:
             return origin

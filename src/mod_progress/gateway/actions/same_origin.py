@@ -54,7 +54,7 @@ class SameOrigin:
 
     def _is_rebound(self, exchange: Exchange) -> bool:
         """Whether the request came to a loopback address under a foreign name."""
-        client, host = exchange.client, host_name(exchange.request.host)
+        client, host = exchange.client, host_name(exchange.request.as_received.host)
         if host in (b"", b"localhost") or host in self.hosts:
             return False
         address = client.local[0]
@@ -64,7 +64,7 @@ class SameOrigin:
 
     def _is_cross_site(self, exchange: Exchange) -> bool:
         """Whether a browser says that a page of another origin made it send the request."""
-        request = exchange.request
+        request = exchange.request.as_received  # whatever `req_header` has changed for a backend
         if request.method in _SAFE and not request.upgrade:
             return False
         site, origin = request.named.get(b"sec-fetch-site"), request.named.get(b"origin")

@@ -140,6 +140,8 @@ class _Slash:
     def handle(self, exchange: Exchange) -> None:
         """Redirect, within this host."""
         request = exchange.request
+        if request.path.endswith(request.as_received.path):
+            request = request.as_received  # `rewrite` has only put something before the path
         location = quote(request.path, PATH_SAFE, errors="surrogateescape").encode() + b"/"
         if request.query:
             location += b"?" + request.query
