@@ -195,6 +195,8 @@ def test_a_log_shows_the_beginning_of_an_id(identifier: str, shown: str) -> None
         (b"/?id=0123456789", b"/?id=0123456789"),
         (b"/a/x-progress-id:0123456789?b", b"/a/x-progress-id:01234567...?b"),
         (b"/X-Progress-Id%3A0123456789/b", b"/X-Progress-Id%3A01234567.../b"),
+        (b"/up/own~0123456789?b", b"/up/own~01234567...?b"),
+        (b"/up/see~0123456789/b", b"/up/see~01234567.../b"),
         (b"http://a/x-progress-id:own~0123456789", b"http://a/x-progress-id:own~01234567..."),
     ],
 )

@@ -156,10 +156,12 @@ def obscure(identifier: str) -> str:
 def shorten_in_url(url: bytes, identifiers: Iterable[bytes] = ()) -> bytes:
     """Return a URL, or a part of one, as a log may show it: with each id in it cut short.
 
-    ``identifiers`` are cut short wherever they stand, also percent-encoded.
+    ``identifiers`` are cut short wherever they stand, also percent-encoded, and so are ids of the
+    owner's and of the shared form.
     """
     for expression in (_IN_URL, _IN_SEGMENT):
         url = expression.sub(lambda found: found[1] + _shortened(found[2]), url)
+    url = _FORM_IN_PATH.sub(lambda found: _shortened(found[0]), url)
     for each in identifiers:
         if _shortened(each) != each:
             url = _encoded_or_not(each, url).sub(lambda found: _shortened(found[0]), url)
