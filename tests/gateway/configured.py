@@ -11,7 +11,8 @@ from mod_progress.stores.memory import MemoryStore
 from tests.gateway.running import Gateway
 
 _SETUP = """
-setup module_load "mod_access", "mod_accesslog", "mod_progress", "mod_proxy", "mod_rewrite";
+setup module_load "mod_access", "mod_accesslog", "mod_auth", "mod_progress", "mod_proxy";
+setup module_load "mod_rewrite";
 """
 
 

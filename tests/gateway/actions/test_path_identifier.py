@@ -19,6 +19,7 @@ from tests.gateway.wire import FEEDS, Client
 
 SITE = """
 setup { accesslog "LOG"; accesslog.format "json"; progress.server_timing true; }
+progress.allow_origins "*";
 if req.path =^ "/progress" {
     progress.cancel "^/progress/([^/]+)$";
     progress.show "^/progress/([^/]+)$";
@@ -199,6 +200,9 @@ def test_no_log_has_a_whole_id(site: Site) -> None:
             "GET", f"/progress/{each}", headers={"Referer": f"http://a/x-progress-id:{each}"}
         )
         site.gateway.request("DELETE", f"/progress/{each}")
+        for method in ("GET", "DELETE"):
+            preflight = {"Origin": "http://a", "Access-Control-Request-Method": method}
+            site.gateway.request("OPTIONS", f"/progress/{each}", headers=preflight)
     site.gateway.request("GET", "/last")
     eventually(lambda: "/last" in site.log.read_text())
     log = site.log.read_text()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,12 @@ rewrite [
 	"(?s)^/app/(.*)$" => "/index.php/$1?path=$1&%{req.query}",
 	"(?s)^/files(.*)$" => "/public$1",
 ];
+if req.path =^ "/in/" {
+	rewrite "^/in(.*)$" => "$1/once";
+	header.add "X-Once" => "%{req.path}";
+	req_header.append "X-Twice" => "2";
+	auth.basic "PASSWORDS";
+}
 if req.path =^ "/raw/" { rewrite_raw "(?s)^/raw(.*)$" => "$1"; }
 if req.path == "/progress" { progress.show; }
 else if req.path =^ "/public/" { docroot "DOCROOT"; static; }
@@ -51,10 +58,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (docroot / "public" / "a b").write_text("public")
     (docroot / "secret").write_text("content of secret")
     (directory / "above").write_text("content of above")
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4, b"2a")).replace(b"$2a$", b"$2y$")
+    (directory / "passwords").write_bytes(b"ann:%b\n" % hashed)
     with ExitStack() as cleanup:
         backend = Backend()
         cleanup.callback(backend.close)
         text = SITE.replace("BACKEND", backend.address).replace("LOG", str(log))
+        text = text.replace("PASSWORDS", str(directory / "passwords"))
         gateway = configured.start(directory, text.replace("DOCROOT", str(docroot)))
         cleanup.callback(gateway.stop)
         yield Site(gateway, backend, log)
@@ -142,6 +152,17 @@ def test_no_path_leads_out_of_the_docroot(site: Site, asked: str) -> None:
     with site.connect() as client:
         client.send(f"GET {asked} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert b"content of" not in client.answer().body
+
+
+def test_actions_that_run_again_rewrite_once(site: Site) -> None:
+    """They run a second time when a password was checked, which takes a thread a while."""
+    fields = "Host: a\r\nX-Twice: 1\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\n"
+    with site.connect() as client:
+        for _ in range(2):
+            client.send(f"GET /in/x HTTP/1.1\r\n{fields}\r\n".encode())
+            answer = client.answer()
+            assert (answer.status, answer.body, answer["X-Once"]) == (200, b"/x/once", b"/x/once")
+    assert all(b"X-Twice: 1, 2" in request.lines for request in site.backend.requests)
 
 
 def test_the_progress_of_an_id_that_came_in_the_path(site: Site) -> None:

@@ -31,6 +31,8 @@ class Cancel:
         if exchange.request.method == CANCEL_METHOD:
             exchange.handler = self
         elif is_preflight(exchange) and will_cancel(exchange):
+            if self.expression is not None:
+                find_carried(exchange, self.expression)  # so that no log has the id
             exchange.handler = MAY_CANCEL
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
