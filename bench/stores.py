@@ -48,8 +48,9 @@ Work = Callable[[Store, int], int]
 
 
 def updates(numbers: list[int]) -> list[Update]:
-    now, snapshot = time.monotonic_ns(), Snapshot(State.RUNNING, 0, 0, 10**9)
-    details = encode(Details("POST", "/upload/of/somebody", "192.0.2.7", time.time()), "an id")
+    now = time.monotonic_ns()
+    snapshot = Snapshot(State.RUNNING, 0, 0, 10**9, started=time.time_ns())
+    details = encode(Details("POST", "/upload/of/somebody", "192.0.2.7"), "an id")
     return [
         Update(f"{each:016x}", now, snapshot._replace(received=each), 3600.0, True, details)
         for each in numbers

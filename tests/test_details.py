@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mod_progress.details import MOST_BYTES, NO_DETAILS, Details, decode, encode
 
-UPLOAD = Details("POST", "/upload/\u00e9", "2001:db8::7", 1_764_093_149.25)
+UPLOAD = Details("POST", "/upload/\u00e9", "2001:db8::7")
 
 
 def test_what_is_encoded_is_read_back_wherever_it_begins() -> None:
@@ -20,24 +20,20 @@ def test_what_is_encoded_is_read_back_wherever_it_begins() -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="~=&?"), max_size=20)
 
 
-@given(texts, texts, texts, st.integers(0, 2**53))
-def test_short_texts_come_back_whole(method: str, path: str, peer: str, moment: int) -> None:
-    details = Details(method[:8], path, peer[:16], moment / 1e6)
-    read = decode(encode(details, "~" * 9))
-    assert read[:3] == details[:3]
-    assert read.started == pytest.approx(details.started, abs=2e-6)
+@given(texts, texts, texts)
+def test_short_texts_come_back_whole(method: str, path: str, peer: str) -> None:
+    details = Details(method[:8], path, peer[:16])
+    assert decode(encode(details, "~" * 9)) == details
 
 
 anything = st.text(max_size=700) | st.none() | st.integers() | st.binary(max_size=9)
 
 
-@given(anything, anything, anything, st.floats() | st.text() | st.integers())
-def test_whatever_a_front_gives_becomes_a_bounded_record(
-    method: Any, path: Any, peer: Any, started: Any
-) -> None:
-    record = encode(Details(method, path, peer, started), "id")
+@given(anything, anything, anything)
+def test_whatever_a_front_gives_becomes_a_bounded_record(method: Any, path: Any, peer: Any) -> None:
+    record = encode(Details(method, path, peer), "id")
     assert len(record) <= MOST_BYTES
-    assert all(isinstance(text, str) for text in decode(record)[:3])
+    assert all(isinstance(text, str) for text in decode(record))
 
 
 @given(st.binary(max_size=100), st.integers(0, 120))
@@ -46,7 +42,7 @@ def test_any_bytes_are_read_without_an_error(record: bytes, offset: int) -> None
 
 
 def test_no_record_reads_as_no_details() -> None:
-    assert decode(b"short") == NO_DETAILS
+    assert decode(b"a") == NO_DETAILS
 
 
 def test_a_long_path_is_cut_between_two_characters() -> None:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mod_progress.transfer import TRANSITIONS, Event, Snapshot, State, Transfer
+from tests.snapshots import timeless
 
 
 def ended(status: int | None, *, cut: bool = False) -> Snapshot:
@@ -65,10 +67,22 @@ def test_an_end_is_final_and_told_once() -> None:
 def test_a_running_transfer_shows_its_counters() -> None:
     transfer = Transfer("id", 200)
     transfer.received = 100
-    assert transfer.snapshot() == Snapshot(State.RUNNING, 100, 0, 200, 0, 0)
+    assert timeless(transfer.snapshot()) == Snapshot(State.RUNNING, 100, 0, 200, 0, 0)
     transfer.response_started(200, 50)
     transfer.written = 20
-    assert transfer.snapshot() == Snapshot(State.RUNNING, 100, 20, 200, 50, 200)
+    assert timeless(transfer.snapshot()) == Snapshot(State.RUNNING, 100, 20, 200, 50, 200)
+
+
+def test_a_transfer_knows_when_it_started_and_ended() -> None:
+    moments = [time.time_ns()]
+    transfer = Transfer("id", 10)
+    started, ended = transfer.snapshot()[-2:]
+    assert ended == 0
+    moments += [started, time.time_ns()]
+    transfer.cut()
+    assert transfer.snapshot().started == started
+    moments += [transfer.snapshot().ended, time.time_ns()]
+    assert moments == sorted(moments)
 
 
 def test_a_chunked_request_has_no_size_until_its_end() -> None:
@@ -144,7 +158,7 @@ def test_a_picture_of_what_ends_meanwhile_is_whole() -> None:
         return 10
 
     transfer.unacknowledged = end_meanwhile
-    assert transfer.snapshot() == Snapshot(State.DONE, 5, 10, 5, 10, 200)
+    assert timeless(transfer.snapshot()) == Snapshot(State.DONE, 5, 10, 5, 10, 200)
 
 
 @given(
@@ -245,7 +259,7 @@ def test_a_cancelled_transfer_is_an_error_without_a_status(status: int, fails: b
         transfer.cancel()
     transfer.delivered()
     transfer.response_started(200, 5)
-    assert transfer.snapshot() == Snapshot(State.ERROR, 4, 0, 10, 0, 0)
+    assert timeless(transfer.snapshot()) == Snapshot(State.ERROR, 4, 0, 10, 0, 0)
     assert server.cancelled == ends == [transfer]
     assert transfer.canceller is None
 

@@ -1,4 +1,4 @@
-"""What a listing says of a transfer beside its numbers: the request, its client, and its start."""
+"""What a listing says of a transfer beside its numbers: the request and its client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mod_progress.identifier import obscure_in_path
 
-__all__ = ["MOST_BYTES", "MOST_PATH", "NO_DETAILS", "Details", "decode", "decode_started", "encode"]
+__all__ = ["MOST_BYTES", "MOST_PATH", "NO_DETAILS", "Details", "decode", "encode"]
 
 #: Bytes of UTF-8 that are kept of each text. The longest method that is tracked has 16, the longest
 #: IPv6 address with a zone 62.
@@ -15,13 +15,11 @@ MOST_METHOD = 32
 MOST_PEER = 64
 MOST_PATH = 512
 
-#: The start in microseconds, and the bytes of the method and of the peer. The path comes last.
-_LAYOUT = struct.Struct(">QBB")
+#: The bytes of the method and of the peer. The path comes last.
+_LAYOUT = struct.Struct(">BB")
 
 #: The most bytes of a record.
 MOST_BYTES = _LAYOUT.size + MOST_METHOD + MOST_PEER + MOST_PATH
-
-_MOST_STARTED = 2**64 - 1
 
 
 class Details(NamedTuple):
@@ -32,8 +30,6 @@ class Details(NamedTuple):
     path: str = ""
     #: The client's address, as the front knows it; empty where it does not.
     peer: str = ""
-    #: When the transfer started: seconds since 1970, by the clock of the machine that tracks it.
-    started: float = 0.0
 
 
 NO_DETAILS = Details()
@@ -43,16 +39,12 @@ def encode(details: Details, identifier: str) -> bytes:
     """Return the record of the details: up to `MOST_BYTES`, which `decode` reads.
 
     Texts that are too long are cut, and so are ids in the path; ``identifier`` is the transfer's.
-    It never raises: what is no text, or no time, is left out.
+    It never raises: what is no text is left out.
     """
-    method, path, peer, started = details
+    method, path, peer = details
     called = _bound(_utf8(method), MOST_METHOD)
     address = _bound(_utf8(peer), MOST_PEER)
-    try:
-        began = min(max(int(started * 1e6), 0), _MOST_STARTED)
-    except (TypeError, ValueError, OverflowError):
-        began = 0
-    head = _LAYOUT.pack(began, len(called), len(address))
+    head = _LAYOUT.pack(len(called), len(address))
     shown = obscure_in_path(_utf8(path), identifier)
     return head + called + address + _bound(shown, MOST_PATH)
 
@@ -60,7 +52,7 @@ def encode(details: Details, identifier: str) -> bytes:
 def decode(record: bytes, offset: int = 0) -> Details:
     """Return the details whose record begins at ``offset``; `NO_DETAILS` if there is none."""
     try:
-        started, method, peer = _LAYOUT.unpack_from(record, offset)
+        method, peer = _LAYOUT.unpack_from(record, offset)
     except struct.error:
         return NO_DETAILS
     begin = offset + _LAYOUT.size
@@ -70,13 +62,7 @@ def decode(record: bytes, offset: int = 0) -> Details:
         record[begin:middle].decode("utf-8", "replace"),
         record[end:].decode("utf-8", "replace"),
         record[middle:end].decode("utf-8", "replace"),
-        started / 1e6,
     )
-
-
-def decode_started(record: bytes) -> float:
-    """Return only the start of the details whose record this is, as `decode` does."""
-    return int.from_bytes(record[:8]) / 1e6 if len(record) >= _LAYOUT.size else 0.0
 
 
 def _utf8(text: object) -> bytes:

@@ -7,7 +7,6 @@ and it ends soon after the last one.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -67,9 +66,9 @@ class EndNotifier:
 
     def after_fork(self) -> None:
         """Start anew: the parent tells of its own transfers."""
-        # A transfer and the time of its end; None closes. It is a SimpleQueue since a garbage
-        # collection amid ``put`` may end an abandoned transfer.
-        self._waiting: SimpleQueue[tuple[Transfer, float] | None] = SimpleQueue()
+        # None closes. It is a SimpleQueue since a garbage collection amid ``put`` may end an
+        # abandoned transfer.
+        self._waiting: SimpleQueue[Transfer | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         #: Whether ends were dropped since the last time that none waited.
@@ -87,7 +86,7 @@ class EndNotifier:
                 self._before(transfer)
         finally:
             if self._waiting.qsize() < MOST_WAITING:
-                self._waiting.put((transfer, time.time()))
+                self._waiting.put(transfer)
             else:
                 self._warn_that_it_is_slow()
             if self._thread is None:
@@ -144,14 +143,14 @@ class EndNotifier:
         if ended is None:
             return False
         try:
-            self._tell(_describe(*ended))
+            self._tell(_describe(ended))
         except BaseException as error:  # one that ends a process ends this thread neither
             self._faults.report("the callable given as on_end failed", error)
         self._full = self._full and not self._waiting.empty()
         return True
 
 
-def _describe(transfer: Transfer, end: float) -> FinishedTransfer:
+def _describe(transfer: Transfer) -> FinishedTransfer:
     snapshot = transfer.snapshot()
     details = transfer.details
     return FinishedTransfer(
@@ -160,7 +159,7 @@ def _describe(transfer: Transfer, end: float) -> FinishedTransfer:
         path=details.path,
         peer=details.peer,
         # The clock may have been set meanwhile.
-        seconds=max(0.0, end - details.started),
+        seconds=max(0.0, (snapshot.ended - snapshot.started) / 1e9),
         state=snapshot.state,
         status=snapshot.status,
         received=snapshot.received,

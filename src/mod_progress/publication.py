@@ -146,7 +146,7 @@ class Publications:
 
 def begun(snapshot: Snapshot) -> Snapshot:
     """Return the beginning of a transfer: no process can have told less of it."""
-    return Snapshot(State.RUNNING, request_size=snapshot.request_size)
+    return Snapshot(State.RUNNING, request_size=snapshot.request_size, started=snapshot.started)
 
 
 def update_again(transfer: Transfer, left: float) -> Update:

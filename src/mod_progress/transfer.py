@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import NamedTuple, Protocol
@@ -57,7 +58,10 @@ FIRST_ERROR_STATUS = 400
 
 
 class Snapshot(NamedTuple):
-    """A transfer at one moment. Sizes are body bytes; headers and chunk framing never count."""
+    """A transfer at one moment. Sizes are body bytes; headers and chunk framing never count.
+
+    Times are nanoseconds since 1970, by the clock of the machine that tracks the transfer.
+    """
 
     state: State
     received: int = 0
@@ -65,6 +69,9 @@ class Snapshot(NamedTuple):
     request_size: int | None = 0
     response_size: int = 0
     status: int = 0
+    started: int = 0
+    #: 0 while it runs, and where the process that tracked it died.
+    ended: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -97,11 +104,13 @@ class Transfer:
         "canceller",
         "details",
         "end_published",
+        "ended",
         "expires",
         "identifier",
         "received",
         "request_size",
         "response_size",
+        "started",
         "state",
         "status",
         "unacknowledged",
@@ -118,6 +127,9 @@ class Transfer:
         #: The request, for listings.
         self.details = NO_DETAILS
         self.state = State.RUNNING
+        #: When it started and ended: nanoseconds since 1970; it ended at 0 while it runs.
+        self.started = time.time_ns()
+        self.ended = 0
         #: Bytes of the request body that reached us.
         self.received = 0
         #: The request's Content-Length; None while nobody knows it.
@@ -223,6 +235,8 @@ class Transfer:
             self.request_size,
             written if size is None else size,
             self.status,
+            self.started,
+            self.ended,
         )
 
     def unchanged(self, since: Snapshot) -> bool:
@@ -245,6 +259,8 @@ class Transfer:
         state = TRANSITIONS.get((self.state, event))
         if state is None:
             return None
+        # Set first, so that no snapshot has the end without its time.
+        self.ended = time.time_ns()
         self.state = state
         # Read only now, since `served_by` may be called by another thread at this moment.
         canceller, self.canceller = self.canceller, None

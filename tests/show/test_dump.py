@@ -82,7 +82,8 @@ def test_any_query_is_understood_or_refused(parameters: list[tuple[bytes, bytes]
 
 
 def update(identifier: str, snapshot: Snapshot, ago: float, path: str = "/upload") -> Update:
-    details = Details("POST", path, "192.0.2.7", time.time() - ago)
+    details = Details("POST", path, "192.0.2.7")
+    snapshot = snapshot._replace(started=round((time.time() - ago) * 1e9))
     return Update(identifier, 1, snapshot, 60.0, first=True, details=encode(details, identifier))
 
 

@@ -19,6 +19,7 @@ from mod_progress.stores.memory import MemoryStore
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import UNKNOWN, Snapshot, State, Transfer
 from tests.gateway.running import eventually
+from tests.snapshots import timeless
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ class Witness(Watcher):
     def wake(self) -> None:
         self.due = False
         readings = [topic.reading for topic in self.topics]
-        self.seen.append(tuple(each.snapshot if each else None for each in readings))
+        self.seen.append(tuple(timeless(each.snapshot) if each else None for each in readings))
         if self.ticker.ending:
             self.ticker.leave(self)
 

@@ -40,7 +40,7 @@ def test_what_nobody_published_is_unknown(open_store: Open) -> None:
         DONE,
         FAILED,
         Snapshot(State.RUNNING, request_size=None),
-        Snapshot(State.RUNNING, 2**63 - 1, 2**64 - 1, 2**63 - 1, 2**64 - 1, 999),
+        Snapshot(State.RUNNING, 2**63 - 1, 2**64 - 1, 2**63 - 1, 2**64 - 1, 999, 2**60, 2**61),
     ],
 )
 def test_another_process_reads_what_was_published(open_store: Open, snapshot: Snapshot) -> None:
@@ -231,6 +231,7 @@ _snapshots = st.builds(
     st.none() | st.integers(0, 2**62),
     st.integers(0, 2**63),
     st.integers(0, 999),
+    *[st.integers(0, 2**63)] * 2,
 )
 
 

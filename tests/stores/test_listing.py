@@ -20,6 +20,10 @@ def select(rows: list[Row], query: Query) -> Page:
     return selection.page()
 
 
+def ago(seconds: float) -> int:
+    return round((NOW - seconds) * 1e9)
+
+
 states = st.sampled_from([State.RUNNING, State.DONE, State.ERROR])
 
 
@@ -30,8 +34,8 @@ def rows(draw: st.DrawFn) -> list[Row]:
     return [
         (
             f"id{number}",
-            Snapshot(state, moved * 1000, 0, None, 0, 200),
-            encode(Details("POST", "/", "", NOW - age), "id"),
+            Snapshot(state, moved * 1000, 0, None, 0, 200, ago(age)),
+            encode(Details("POST", "/"), "id"),
         )
         for number, (state, moved, age) in enumerate(made)
     ]
@@ -91,15 +95,15 @@ def test_a_cursor_that_no_page_has_is_none(cursor: Cursor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "ago", "rate"),
+    ("state", "age", "rate"),
     [
-        (Snapshot(State.RUNNING, 900, 100), 10, 100.0),
-        (Snapshot(State.RUNNING, 900, 100), 0, 10_000.0),
-        (Snapshot(State.RUNNING, 900, 100), -5, 10_000.0),
-        (Snapshot(State.DONE, 900, 100), 10, None),
+        (State.RUNNING, 10, 100.0),
+        (State.RUNNING, 0, 10_000.0),
+        (State.RUNNING, -5, 10_000.0),
+        (State.DONE, 10, None),
     ],
 )
-def test_a_rate_is_that_since_the_start(snapshot: Snapshot, ago: float, rate: float | None) -> None:
-    row = ("a", snapshot, encode(Details(started=NOW - ago), "a"))
+def test_a_rate_is_that_since_the_start(state: State, age: float, rate: float | None) -> None:
+    row = ("a", Snapshot(state, 900, 100, started=ago(age)), b"")
     (entry,) = select([row], Query()).entries
     assert entry.rate == (None if rate is None else pytest.approx(rate))

@@ -54,6 +54,19 @@ def has_state(tracker: Tracker, identifier: str, expected: State) -> Callable[[]
     return lambda: seen(tracker, identifier).state is expected
 
 
+def test_another_process_knows_when_a_transfer_started_and_ended(
+    tracker: Tracker, spec: str
+) -> None:
+    other = Tracker(store=open_store(spec))
+    transfer = track(tracker, "timed")
+    eventually(has_state(other, "timed", State.RUNNING))
+    assert seen(other, "timed").started == transfer.started
+    transfer.delivered()
+    eventually(has_state(other, "timed", State.DONE))
+    assert seen(other, "timed") == transfer.snapshot()
+    other.close()
+
+
 def in_child(work: Callable[[], bool]) -> bool:
     """Fork; tell whether the work came out well in the child."""
     child = os.fork()

@@ -27,6 +27,8 @@ counters = st.integers(0, 2**64 - 1)
         st.none() | st.integers(0, 2**63 - 1),
         counters,
         st.integers(0, 999),
+        counters,
+        counters,
     ),
     st.binary(max_size=9),
 )
@@ -37,12 +39,13 @@ def test_every_snapshot_survives(snapshot: Snapshot, before: bytes) -> None:
     assert decode_state(before + record, len(before)) is snapshot.state
 
 
-@given(st.sampled_from(State), st.lists(st.integers(), min_size=5, max_size=5))
+@given(st.sampled_from(State), st.lists(st.integers(), min_size=7, max_size=7))
 def test_any_numbers_can_be_written(state: State, numbers: list[int]) -> None:
     found = decode(encode(Snapshot(state, *numbers)))
     assert found.state is state
     assert found[1] == min(max(numbers[0], 0), MAX_COUNT)
     assert found.status == min(max(numbers[4], 0), MAX_STATUS)
+    assert found[6:] == tuple(min(max(number, 0), MAX_COUNT) for number in numbers[5:])
 
 
 @pytest.mark.parametrize(("size", "read"), [(2**63 - 1, MAX_SIZE), (2**63, MAX_SIZE), (None, None)])

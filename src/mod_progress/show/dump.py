@@ -153,7 +153,7 @@ def _describe(entry: Entry, whole: bool) -> dict[str, object]:
         "path": details.path,
         "peer": details.peer,
         "direction": snapshot.direction,
-        "started": _describe_moment(details.started),
+        "started": _describe_moment(snapshot.started / 1e9),
         "state": snapshot.state,
         "received": snapshot.received,
         "sent": snapshot.sent,

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from enum import StrEnum
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
-from mod_progress.details import Details, decode, decode_started
+from mod_progress.details import Details, decode
 from mod_progress.stores.totals import Totals
 from mod_progress.transfer import Direction, Snapshot, State
 
@@ -176,7 +176,7 @@ class Selection:
         narrow = bool(query.path or query.peer or query.age)
         for row in rows:
             identifier, snapshot, record = row
-            if narrow and not self._fits(record):
+            if narrow and not self._fits(snapshot, record):
                 continue
             state = snapshot.state
             self._states[state] += 1
@@ -184,7 +184,7 @@ class Selection:
                 self._uploads += 1
             if query.state is not None and state is not query.state:
                 continue
-            key, start = self._key(snapshot, record)
+            key, start = self._key(snapshot)
             if after is not None and (key, start) < after[:2]:
                 continue
             candidate = key, start, identifier, row
@@ -208,32 +208,32 @@ class Selection:
         after = self._cursor(shown) if len(found) > len(shown) else None
         return Page(entries, total, states, after, self._uploads)
 
-    def _fits(self, record: bytes) -> bool:
+    def _fits(self, snapshot: Snapshot, record: bytes) -> bool:
         query, details = self._query, decode(record)
         return (
             details.path.startswith(query.path)
             and (not query.peer or details.peer == query.peer)
-            and (not query.age or self._now - details.started >= query.age)
+            and (not query.age or self._now - _start(snapshot) >= query.age)
         )
 
-    def _key(self, snapshot: Snapshot, record: bytes) -> tuple[float, float]:
+    def _key(self, snapshot: Snapshot) -> tuple[float, float]:
         """Return what a row is sorted by, the smallest first."""
         sort = self._query.sort
-        start = -decode_started(record)
+        start = -_start(snapshot)
         if sort is Sort.STARTED:
             key = start
         elif sort is Sort.RATE:
-            key = -(self._rate(snapshot, -start) or 0.0)
+            key = -(self._rate(snapshot) or 0.0)
         elif sort is Sort.SIZE:
             key = -float((snapshot.request_size or snapshot.received) + snapshot.response_size)
         else:
             key = _STATE_ORDER[snapshot.state]
         return (-key, -start) if self._query.reverse else (key, start)
 
-    def _rate(self, snapshot: Snapshot, started: float) -> float | None:
+    def _rate(self, snapshot: Snapshot) -> float | None:
         if snapshot.state is not State.RUNNING:
             return None
-        return (snapshot.received + snapshot.sent) / max(self._now - started, _LEAST_AGE)
+        return (snapshot.received + snapshot.sent) / max(self._now - _start(snapshot), _LEAST_AGE)
 
     def _keep_best(self) -> _Candidate | None:
         """Drop the candidates that are not on the page; return the last of the others."""
@@ -244,8 +244,7 @@ class Selection:
         return self._worst
 
     def _entry(self, identifier: str, snapshot: Snapshot, record: bytes) -> Entry:
-        details = decode(record)
-        return Entry(identifier, snapshot, details, self._rate(snapshot, details.started))
+        return Entry(identifier, snapshot, decode(record), self._rate(snapshot))
 
     def _cursor(self, shown: list[_Candidate]) -> Cursor:
         """Return the place behind the last entry of a page."""
@@ -254,3 +253,8 @@ class Selection:
         if before is not None and before[:2] == last:
             ties += before.ties
         return Cursor(*last, min(ties, _MOST_TIES))
+
+
+def _start(snapshot: Snapshot) -> float:
+    """Return when a transfer started, in seconds since 1970."""
+    return snapshot.started / 1e9

@@ -11,8 +11,8 @@ __all__ = ["MAX_COUNT", "MAX_SIZE", "MAX_STATUS", "SIZE", "decode", "decode_stat
 _STATES = tuple(State)
 _CODES = {state: code for code, state in enumerate(_STATES)}
 
-#: The state, the four counters in the order of Snapshot, the status.
-_LAYOUT = struct.Struct(">BQQqQH")
+#: The state, the four counters in the order of Snapshot, the status, and the times.
+_LAYOUT = struct.Struct(">BQQqQHQQ")
 
 #: Bytes of a record.
 SIZE = _LAYOUT.size
@@ -32,11 +32,13 @@ def encode(snapshot: Snapshot) -> bytes:
     A number that does not fit is replaced by the nearest one that does. Raises `struct.error`,
     TypeError or KeyError if the snapshot holds something else than a state and whole numbers.
     """
-    state, received, sent, request_size, response_size, status = snapshot
+    state, received, sent, request_size, response_size, status, started, ended = snapshot
     if request_size is None:
         request_size = _NO_SIZE
     try:
-        return _LAYOUT.pack(_CODES[state], received, sent, request_size, response_size, status)
+        return _LAYOUT.pack(
+            _CODES[state], received, sent, request_size, response_size, status, started, ended
+        )
     except struct.error:
         return _LAYOUT.pack(
             _CODES[state],
@@ -45,18 +47,28 @@ def encode(snapshot: Snapshot) -> bytes:
             request_size if request_size == _NO_SIZE else _bound(request_size, MAX_SIZE),
             _bound(response_size, MAX_COUNT),
             _bound(status, MAX_STATUS),
+            _bound(started, MAX_COUNT),
+            _bound(ended, MAX_COUNT),
         )
 
 
 def decode(record: bytes, offset: int = 0) -> Snapshot:
     """Return the snapshot of the record that begins at ``offset``; `UNKNOWN` if there is none."""
     try:
-        code, received, sent, size, response_size, status = _LAYOUT.unpack_from(record, offset)
+        found = _LAYOUT.unpack_from(record, offset)
+        code, received, sent, size, response_size, status, started, ended = found
         state = _STATES[code]
     except (struct.error, IndexError):
         return UNKNOWN
     return Snapshot(
-        state, received, sent, None if size == _NO_SIZE else size, response_size, status
+        state,
+        received,
+        sent,
+        None if size == _NO_SIZE else size,
+        response_size,
+        status,
+        started,
+        ended,
     )
 
 

@@ -154,12 +154,12 @@ def test_a_slot_that_moved_is_found(cluster: list[RedisServer]) -> None:
     store = RedisStore(cluster[0].url)
     update = Update("moves", 1, RUNNING, 30.0, first=True)
     store.publish([update])
-    slot = cluster[0].command("CLUSTER", "KEYSLOT", "mod_progress:v2:moves")
-    held = [server for server in cluster if "mod_progress:v2:moves" in server.command("KEYS", "*")]
+    slot = cluster[0].command("CLUSTER", "KEYSLOT", "mod_progress:v3:moves")
+    held = [server for server in cluster if "mod_progress:v3:moves" in server.command("KEYS", "*")]
     (before,) = held
     after = next(server for server in cluster if server is not before)
     name = after.command("CLUSTER", "MYID")
-    before.command("DEL", "mod_progress:v2:moves")
+    before.command("DEL", "mod_progress:v3:moves")
     # The new owner first, as one that imports the slot: only then the others take its word for it,
     # and not that of the old owner.
     after.command("CLUSTER", "SETSLOT", slot, "IMPORTING", before.command("CLUSTER", "MYID"))

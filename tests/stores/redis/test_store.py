@@ -35,8 +35,8 @@ def test_the_server_expires_the_entries(redis_server: RedisServer) -> None:
             Update("done", 1, DONE, 30.0, first=True),
         ]
     )
-    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:v2:runs")) <= 36_000
-    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:v2:done")) <= 30_000
+    assert 35_000 < int(redis_server.command("PTTL", "mod_progress:v3:runs")) <= 36_000
+    assert 29_000 < int(redis_server.command("PTTL", "mod_progress:v3:done")) <= 30_000
     store.close()
 
 
@@ -62,7 +62,7 @@ def write_foreign(server: RedisServer) -> list[str]:
     identifiers = []
     for number, (command, *words) in enumerate(FOREIGN.values()):
         identifiers.append(f"foreign{number}")
-        server.command(command, f"mod_progress:v2:{identifiers[-1]}", *words)
+        server.command(command, f"mod_progress:v3:{identifiers[-1]}", *words)
     return identifiers
 
 
@@ -96,7 +96,7 @@ def test_a_transfer_replaces_the_value_of_another_program(
 
 def test_keys_that_are_no_ids_are_not_listed(redis_server: RedisServer, store: RedisStore) -> None:
     for key in "", " ", "\u00e9", "x" * 129:
-        redis_server.command("SET", f"mod_progress:v2:{key}", "hello")
+        redis_server.command("SET", f"mod_progress:v3:{key}", "hello")
     store.publish([Update("mine", 1, RUNNING, 30.0, first=True)])
     assert listed(store) == {"mine": RUNNING}
 
@@ -105,6 +105,6 @@ def test_two_versions_of_the_layout_do_not_meet(
     redis_server: RedisServer, store: RedisStore
 ) -> None:
     store.publish([Update("a", 1, RUNNING, 30.0, first=True)])
-    assert redis_server.command("KEYS", "*") == "mod_progress:v2:a"
-    redis_server.command("RENAME", "mod_progress:v2:a", "mod_progress:a")
+    assert redis_server.command("KEYS", "*") == "mod_progress:v3:a"
+    redis_server.command("RENAME", "mod_progress:v3:a", "mod_progress:a")
     eventually(lambda: look(store, "a") == UNKNOWN)

@@ -53,7 +53,7 @@ def test_transfers_of_a_process_that_died_count_once_as_errors(
         assert totals_of(each) == {"upload error": 5}
     assert look(store, "dead0") == RUNNING._replace(state=State.ERROR, status=0)
     assert look(store, "lives") == RUNNING
-    assert 0 < int(redis_server.command("PTTL", "mod_progress:v2:dead0")) < 20_000
+    assert 0 < int(redis_server.command("PTTL", "mod_progress:v3:dead0")) < 20_000
     other.close()
     lives.close()
 
@@ -61,7 +61,7 @@ def test_transfers_of_a_process_that_died_count_once_as_errors(
 def test_without_permission_for_the_totals_the_entries_are_listed(
     store: RedisStore, redis_server: RedisServer
 ) -> None:
-    rights = ["~mod_progress:v2:*", "+@all", "-info"]
+    rights = ["~mod_progress:v3:*", "+@all", "-info"]
     redis_server.command("ACL", "SETUSER", "narrow", "on", ">geheim", *rights)
     narrow = RedisStore(redis_server.url.replace("://", "://narrow:geheim@"), lease=0.05)
     store.publish([Update("a", 1, RUNNING, 20.0, first=True)])

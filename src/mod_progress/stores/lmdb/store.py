@@ -90,7 +90,7 @@ CANCEL_TIMEOUT = 0.2
 
 #: The version of the layout. It is in the directory's name, so that two versions can run side by
 #: side.
-LAYOUT = "v3"
+LAYOUT = "v4"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}").fullmatch
 

@@ -41,7 +41,7 @@ __all__ = ["RedisStore"]
 
 #: What each key begins with. It has the version of the layout, so that two versions can use one
 #: server side by side.
-PREFIX = b"mod_progress:v2:"
+PREFIX = b"mod_progress:v3:"
 
 #: The key of the totals, a hash. The braces keep it in one slot of a cluster with the keys that say
 #: what each process added last.
