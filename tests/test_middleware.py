@@ -30,7 +30,7 @@ def middleware(**parameters: Any) -> BaseMiddleware[None]:
         (
             "format",
             "jsn",
-            "format: 'jsn' is not one of json, jsonp, legacy, events; did you mean 'json'?",
+            "format: 'jsn' is not one of json, jsonp, legacy, events",
         ),
         ("track", "upload", "track: 'upload' is not a path that begins with /"),
         ("track", ["/a", 1], "track: 1 is not a path"),

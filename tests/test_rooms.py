@@ -63,6 +63,7 @@ PURE = [
     *FLOORS[0]["core"],
     "gateway/address.py",
     "gateway/http/*.py",
+    "show/dialects.py",
     "show/formats.py",
     "show/question.py",
 ]

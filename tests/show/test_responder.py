@@ -14,6 +14,8 @@ from tests.show.far_store import FarStore
 
 PAGE = "https://page.example"
 
+NAMES = "json, jsonp, legacy, events, nginx, nginx.json, nginx.java, nginx.jsonp, apache"
+
 
 def answer_to(asked: Question, **parameters: Any) -> Answer:
     return at_once(Responder(Tracker(), **parameters).answer(asked))
@@ -22,8 +24,8 @@ def answer_to(asked: Question, **parameters: Any) -> Answer:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ("jsn", "format: 'jsn' is not one of json, jsonp, legacy, events; did you mean 'json'?"),
-        (None, "format: None is not one of json, jsonp, legacy, events"),
+        ("jsn", f"format: 'jsn' is not one of {NAMES}; did you mean 'json'?"),
+        (None, f"format: None is not one of {NAMES}"),
     ],
 )
 def test_a_wrong_format_is_named(form: Any, message: str) -> None:
@@ -84,7 +86,7 @@ def test_a_question_without_an_id_is_refused() -> None:
 def test_a_question_for_an_unknown_format_is_refused() -> None:
     found = answer_to(question(QUERY + b"&format=xml"))
     assert found.status == 400
-    reason = "format: 'xml' is not one of json, jsonp, legacy, events"
+    reason = f"format: 'xml' is not one of {NAMES}"
     assert json.loads(body_of(found))["error"].startswith(reason)
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mod_progress.options import OptionError
+from mod_progress.show.dialects import (
+    APACHE_CALLBACK,
+    APACHE_FIELDS,
+    NGINX_CALLBACK,
+    NGINX_FIELDS,
+    render_apache,
+    render_nginx,
+    render_nginx_java,
+    render_nginx_json,
+)
 from mod_progress.transfer import Snapshot, State
 
 #: Header fields, in the order in which they are sent.
@@ -20,11 +29,13 @@ DEFAULT_CALLBACK = b"progress"
 #: mod_progress.
 _SAFE_CALLBACK = re.compile(rb"[A-Za-z0-9._]+").fullmatch
 
-#: Every answer has these fields beside its Content-Type.
-COMMON_FIELDS: Fields = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+
+#: Every answer has these fields beside its Content-Type; those of a dialect have their own.
+COMMON_FIELDS: Fields = (("Cache-Control", "no-store"), _NO_SNIFFING)
 
 
-def render_json(snapshot: Snapshot, callback: bytes | None = None) -> bytes:
+def render_json(snapshot: Snapshot, callback: bytes | None = None, identifier: str = "") -> bytes:
     """Render the members that the state has, in their fixed order."""
     state = snapshot.state
     if state is State.UNKNOWN:
@@ -44,16 +55,25 @@ def render_json(snapshot: Snapshot, callback: bytes | None = None) -> bytes:
     )
 
 
-def render_jsonp(snapshot: Snapshot, callback: bytes | None = None) -> bytes:
+def render_jsonp(snapshot: Snapshot, callback: bytes | None = None, identifier: str = "") -> bytes:
     """Render a call of the function ``callback``, or of `DEFAULT_CALLBACK`."""
     if callback is None or _SAFE_CALLBACK(callback) is None:
         callback = DEFAULT_CALLBACK
     return b"%b(%b)" % (callback, render_json(snapshot))
 
 
-def render_legacy(snapshot: Snapshot, callback: bytes | None = None) -> bytes:
+def render_legacy(snapshot: Snapshot, callback: bytes | None = None, identifier: str = "") -> bytes:
     """Render the JavaScript expression that the first clients evaluated."""
     return b"new Object(%b)" % render_json(snapshot)
+
+
+class Render(Protocol):
+    """Makes the body of an answer about the transfer that has the id."""
+
+    def __call__(
+        self, snapshot: Snapshot, callback: bytes | None = None, identifier: str = ""
+    ) -> bytes:
+        """Return the body; a script calls the function ``callback``."""
 
 
 class Format(NamedTuple):
@@ -61,22 +81,37 @@ class Format(NamedTuple):
 
     name: str
     content_type: str
-    render: Callable[[Snapshot, bytes | None], bytes]
+    render: Render
     fields: Fields
-
-    @property
-    def is_script(self) -> bool:
-        """Whether the answer is a script, which any page can load and so read."""
-        return self.content_type == _SCRIPT
+    #: Whether the answer is a script, which any page can load and so read.
+    is_script: bool = False
+    dialect: Dialect | None = None
 
 
-def _format(
-    name: str, content_type: str, render: Callable[[Snapshot, bytes | None], bytes]
+class Dialect(NamedTuple):
+    """What is special about the questions in a dialect."""
+
+    #: What names the function to call; None where the answer never calls one.
+    callback: re.Pattern[bytes] | None = None
+    #: The format of an answer that calls a function, where that is another.
+    call: Format | None = None
+
+
+def _format(name: str, content_type: str, render: Render) -> Format:
+    fields: Fields = (("Content-Type", content_type), *COMMON_FIELDS)
+    return Format(name, content_type, render, fields, content_type in _SCRIPTS)
+
+
+def _dialect(
+    name: str, content_type: str, render: Render, fields: Fields, dialect: Dialect
 ) -> Format:
-    return Format(name, content_type, render, (("Content-Type", content_type), *COMMON_FIELDS))
+    fields = (("Content-Type", content_type), *fields, _NO_SNIFFING)
+    return Format(name, content_type, render, fields, content_type in _SCRIPTS, dialect)
 
 
 _SCRIPT = "application/javascript"
+_NGINX_SCRIPT = "text/javascript"
+_SCRIPTS = (_SCRIPT, _NGINX_SCRIPT)
 
 JSON = _format("json", "application/json", render_json)
 JSONP = _format("jsonp", _SCRIPT, render_jsonp)
@@ -98,8 +133,35 @@ EVENTS = Format(
     ),
 )
 
+_CALLS = Dialect(NGINX_CALLBACK)
+
+#: The shapes of nginx's module, named after the directives that choose them.
+NGINX = (
+    _dialect("nginx", _NGINX_SCRIPT, render_nginx, NGINX_FIELDS, _CALLS),
+    _dialect("nginx.json", "application/json", render_nginx_json, NGINX_FIELDS, Dialect()),
+    _dialect("nginx.java", _NGINX_SCRIPT, render_nginx_java, NGINX_FIELDS, Dialect()),
+    _dialect("nginx.jsonp", _SCRIPT, render_nginx, NGINX_FIELDS, _CALLS),
+)
+
+#: A call of Apache's module is a script of this media type: browsers run it only if they may sniff.
+_APACHE_CALL = Format(
+    "apache",
+    "application/json",
+    render_apache,
+    (("Content-Type", "application/json"), *APACHE_FIELDS),
+    is_script=True,
+)
+
+APACHE = _dialect(
+    "apache",
+    "application/json",
+    render_apache,
+    APACHE_FIELDS,
+    Dialect(APACHE_CALLBACK, _APACHE_CALL),
+)
+
 #: The formats by name.
-FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY, EVENTS)}
+FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY, EVENTS, *NGINX, APACHE)}
 
 
 def find_format(name: object) -> Format:

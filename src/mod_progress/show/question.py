@@ -17,7 +17,8 @@ from mod_progress.identifier import (
     identify,
     shared_form,
 )
-from mod_progress.show.formats import EVENTS, Format
+from mod_progress.show.dialects import CALLBACK_PARAMETER as DIALECT_CALLBACK_PARAMETER
+from mod_progress.show.formats import EVENTS, Dialect, Format
 from mod_progress.transfer import Snapshot
 
 #: The most seconds that a question may wait for news. Many proxies give an answer up that has not
@@ -45,7 +46,7 @@ class Inquiry(NamedTuple):
 
     identifier: str
     form: Format
-    #: The function that a jsonp answer calls, as the query names it.
+    #: The function that the answer calls, as the query names it.
     callback: bytes | None
     #: The value of If-None-Match: the answers that the client has.
     known: bytes | None = None
@@ -59,7 +60,19 @@ class Inquiry(NamedTuple):
 
     def render(self, snapshot: Snapshot) -> bytes:
         """Return the body that says how far the transfer is."""
-        return self.form.render(snapshot, self.callback)
+        return self.form.render(snapshot, self.callback, self.identifier)
+
+
+class Unanswerable(NamedTuple):
+    """A question that names a transfer and cannot be answered, and why."""
+
+    reason: str
+
+
+#: Where a browser would run what is no name of a function.
+_NO_FUNCTION = Unanswerable(
+    f"{DIALECT_CALLBACK_PARAMETER} is not the name of a function: letters, digits and . _ $"
+)
 
 
 class Asked(NamedTuple):
@@ -87,13 +100,19 @@ def choose_format(question: Question, form: Format) -> Format:
     return EVENTS if accepted and _STREAM in accepted.lower() else form
 
 
-def inquire(question: Question, form: Format) -> Inquiry | Subscription | None:
+#: What a question in a format may be.
+Asking = Inquiry | Subscription | Unanswerable
+
+
+def inquire(question: Question, form: Format) -> Asking | None:
     """Return what a question asks for in that format; None where it carries no valid id."""
     if form is EVENTS:
         return _subscribe(question)
     identifier = identify(question.query, question.field(FIELD))
     if identifier is None:
         return None
+    if form.dialect is not None:
+        return _inquire_in_dialect(question, form, form.dialect, identifier)
     return Inquiry(
         identifier,
         form,
@@ -101,6 +120,19 @@ def inquire(question: Question, form: Format) -> Inquiry | Subscription | None:
         question.field(b"if-none-match"),
         _wait(question.field(b"prefer")),
     )
+
+
+def _inquire_in_dialect(
+    question: Question, form: Format, dialect: Dialect, identifier: str
+) -> Inquiry | Unanswerable:
+    """Return what a client of another server's module asks for: it knows no answers that wait."""
+    names = dialect.callback
+    callback = find_parameter(question.query, DIALECT_CALLBACK_PARAMETER) if names else None
+    if names is None or callback is None:
+        return Inquiry(identifier, form, None)
+    if names.fullmatch(callback) is None:
+        return _NO_FUNCTION
+    return Inquiry(identifier, dialect.call or form, callback)
 
 
 def _subscribe(question: Question) -> Subscription | None:

@@ -13,7 +13,7 @@ from mod_progress.gateway.exchange import Exchange
 from mod_progress.show.answer import Answer
 from mod_progress.show.answering import answer_inquiry
 from mod_progress.show.formats import Fields
-from mod_progress.show.question import Inquiry, Subscription
+from mod_progress.show.question import Asking
 
 
 @lru_cache
@@ -73,7 +73,7 @@ class Poll:
 
     __slots__ = ("inquiry",)
 
-    def __init__(self, inquiry: Inquiry | Subscription) -> None:
+    def __init__(self, inquiry: Asking) -> None:
         self.inquiry = inquiry
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
