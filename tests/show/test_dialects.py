@@ -71,7 +71,7 @@ def ask(form: str, query: bytes, snapshot: Snapshot, **fields: bytes) -> Answer:
 
 
 NGINX_CALLBACKS = {
-    "cb param other name": b"&Callback=hello",
+    "cb param other name": b"&callback=hello",  # upload_progress_jsonp_parameter named another one
     "default cb empty": b"&callback=",
     "cb after id": b"&callback=jQuery123_456",
 }

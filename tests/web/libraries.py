@@ -26,6 +26,8 @@ class Library(NamedTuple):
 
 HTMX_2 = Library("htmx.org@2.0.11", "dist/htmx.js", module=False)
 HTMX_4 = Library("htmx.org@4.0.1", "dist/htmx.js", module=False)
+JQUERY = Library("jquery@3.7.1", "dist/jquery.js", module=False)
+SIMPLE_AJAX_UPLOADER = Library("simple-ajax-uploader@2.6.7", "SimpleAjaxUploader.js", module=False)
 TURBO = Library("@hotwired/turbo@8.0.23", "dist/turbo.es2017-esm.js", module=True)
 
 

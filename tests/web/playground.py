@@ -28,7 +28,13 @@ setup {{
 }}
 if req.path == "/progress" {{
     progress.show;
-}} else {{
+}}
+else if req.path == "/nginx" {{ progress.show "nginx"; }}
+else if req.path == "/nginx.json" {{ progress.show "nginx.json"; }}
+else if req.path == "/nginx.java" {{ progress.show "nginx.java"; }}
+else if req.path == "/nginx.jsonp" {{ progress.show "nginx.jsonp"; }}
+else if req.path == "/apache" {{ progress.show "apache"; }}
+else {{
     progress.track;
     proxy "127.0.0.1:{port}";
 }}
@@ -108,7 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_POST()
 
     def do_POST(self) -> None:
-        """Take a body, and answer as the last segment of the path says."""
+        """Take a body, and answer as the last segment of the path says.
+
+        Below ``/held/`` it takes nothing before the gate is open.
+        """
+        if self.path.startswith("/held/"):
+            self.server.gate.wait(60)
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.gate.wait(60)
         outcome = urlsplit(self.path).path.rpartition("/")[2]
