@@ -228,7 +228,7 @@ class Transfer:
         if unacknowledged is None or state is not State.RUNNING:
             self._acknowledged = written
         size = self.response_size
-        return Snapshot(
+        members = (
             state,
             self.received,
             self._acknowledged,
@@ -238,6 +238,8 @@ class Transfer:
             self.started,
             self.ended,
         )
+        # By the constructor of NamedTuple it would take 0.1 microseconds more.
+        return tuple.__new__(Snapshot, members)
 
     def unchanged(self, since: Snapshot) -> bool:
         """Whether `snapshot` would return the same as ``since``.
