@@ -45,7 +45,8 @@ class BaseMiddleware(Generic[App]):
     Its parameters, beside the application:
 
     - ``show``: the path that answers for an id, and ``format``, what it answers where the query
-      parameter ``format`` names no other: ``json``, ``jsonp``, ``legacy`` or ``events``;
+      parameter ``format`` names no other: ``json``, ``jsonp``, ``legacy``, ``events``, or a
+      dialect such as ``nginx.json`` or ``apache``;
     - ``track``: which requests with an id are tracked: all (None), those whose path begins with
       a prefix or one of several, or those for which a callable returns true. It is called with the
       ASGI scope or the WSGI environ;

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.doctor.running import free_port, running
+from tests.doctor.running import running
 from tests.gateway.serving import Serving
 
 NGINX = """
@@ -26,7 +27,7 @@ http {{
     scgi_temp_path {directory}/scgi;
     upload_progress uploads 1m;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} reuseport;
         location / {{
             proxy_pass http://{backend};
             proxy_http_version 1.1;
@@ -40,9 +41,14 @@ http {{
 }}
 """
 
+#: Where Debian has Apache's modules.
+MODULES = "/usr/lib/apache2/modules"
+
+#: With ListenCoresBucketsRatio it shares its port.
 APACHE = """
 ServerRoot {directory}
 ServerName 127.0.0.1
+ListenCoresBucketsRatio 1000
 Listen 127.0.0.1:{port}
 PidFile {directory}/apache.pid
 ErrorLog {directory}/apache.log
@@ -86,22 +92,35 @@ else {{ progress.track; proxy "{backend}"; }}
 
 
 @contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """Keep a port for a server that shares it (SO_REUSEPORT), so that nobody else takes it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        yield port
+
+
+@contextlib.contextmanager
 def nginx(backend: str, directory: Path) -> Iterator[int]:
     """Put nginx in front of a backend; yield its port."""
-    port, file = free_port(), directory / "nginx.conf"
-    file.write_text(NGINX.format(directory=directory, port=port, backend=backend))
-    with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
-        yield port
+    file = directory / "nginx.conf"
+    with reserved_port() as port:
+        file.write_text(NGINX.format(directory=directory, port=port, backend=backend))
+        with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
+            yield port
 
 
 @contextlib.contextmanager
 def apache(backend: str, directory: Path) -> Iterator[int]:
     """Put Apache in front of a backend; yield its port."""
-    port, file = free_port(), directory / "apache.conf"
-    modules = "/usr/lib/apache2/modules"
-    file.write_text(APACHE.format(directory=directory, port=port, backend=backend, modules=modules))
-    with running(["apache2", "-f", str(file), "-D", "FOREGROUND"], port, directory):
-        yield port
+    file = directory / "apache.conf"
+    with reserved_port() as port:
+        file.write_text(
+            APACHE.format(directory=directory, port=port, backend=backend, modules=MODULES)
+        )
+        with running(["apache2", "-f", str(file), "-D", "FOREGROUND"], port, directory):
+            yield port
 
 
 @contextlib.contextmanager
