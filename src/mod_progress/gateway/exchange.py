@@ -14,6 +14,7 @@ from mod_progress.gateway.http.forwarded import Node
 from mod_progress.gateway.http.heads import Refusal, reason_phrase, response_head
 from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.streams.body import Body
+from mod_progress.gateway.streams.relay import Frame
 from mod_progress.identifier import FIELD, PARAMETER, find_parameters, shorten_in_url
 from mod_progress.server_timing import SERVER_TIMING, ServerTiming
 from mod_progress.show.origins import Origins
@@ -50,6 +51,15 @@ class Postponed(Exception):
         super().__init__("an action has to wait")
         #: What to wait for. What it raises is answered as if an action had raised it.
         self.wait = wait
+
+
+class FileSender(Protocol):
+    """What sends a file in a backend's place, as its field X-Sendfile asks for."""
+
+    def send(
+        self, exchange: Exchange, path: bytes, content_type: bytes | None, lines: bytes
+    ) -> Awaitable[None] | None:
+        """Answer with the file; ``lines`` are the backend's fields. Raises `heads.Refusal`."""
 
 
 class Abandoned(Protocol):
@@ -100,13 +110,16 @@ class Exchange:
         "origins",
         "owner",
         "path_identifier",
+        "path_info",
         "physical_path",
         "quick",
         "request",
+        "sendfile",
         "started",
         "timing",
         "tracker",
         "transfer",
+        "user",
     )
 
     def __init__(self, client: Client, owner: Owner, request: RequestHead, body: Body) -> None:
@@ -135,6 +148,12 @@ class Exchange:
         #: The directory that `docroot` names, and the file below it that the path leads to.
         self.docroot: str | None = None
         self.physical_path: str | None = None
+        #: What follows the file in the path, where `pathinfo` has split it.
+        self.path_info = ""
+        #: The user whose password was checked.
+        self.user: bytes | None = None
+        #: What sends a file that a backend names in its answer; None: nothing does.
+        self.sendfile: FileSender | None = None
         #: Whether a backend gets the request only when its whole body is here.
         self.buffer_request_body = False
         #: What serves the exchange without a task, and is told where the client goes.
@@ -199,6 +218,11 @@ class Exchange:
     def sent(self, size: int) -> None:
         """Count ``size`` more bytes of the response's body, handed over for the client."""
         self.transfer.written += size
+
+    @property
+    def frame(self) -> Frame | None:
+        """What the next bytes of the response's body are framed by, where they are relayed."""
+        return encode_chunk if self.chunked else None
 
     def invite(self) -> None:
         """Ask for the body where the client waits for that (100 Continue).

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from functools import lru_cache
 
 from mod_progress.gateway.client import Client
-from mod_progress.gateway.http.heads import Fields, request_head
+from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.http.heads import Fields, request_head, response_head
 from mod_progress.gateway.http.request import RequestHead
+from mod_progress.gateway.http.response import ResponseHead
 
 #: Fields that are for one connection alone (RFC 9110, section 7.6.1), and those that the gateway
 #: writes itself.
@@ -38,6 +41,23 @@ def end_to_end(fields: Fields, connection: frozenset[bytes]) -> Iterator[tuple[b
         named = key in connection and key not in PROTECTED and not key.startswith(b"x-forwarded-")
         if not named and key not in HOP_BY_HOP:
             yield key, b"%b: %b\r\n" % (name, value)
+
+
+def end_to_end_lines(response: ResponseHead) -> list[bytes]:
+    """Return the fields that go on to the client. The gateway writes the length itself."""
+    return [
+        line
+        for name, line in end_to_end(response.fields, response.connection)
+        if name != b"content-length"
+    ]
+
+
+async def forward_interim(exchange: Exchange, response: ResponseHead) -> None:
+    """Send an interim response on (RFC 9110, section 15.2): never to an HTTP/1.0 client."""
+    if exchange.request.minor:
+        exchange.client.write(response_head(response.status, end_to_end_lines(response)))
+        await exchange.client.drain()
+        await asyncio.sleep(0)  # a backend may send thousands: others have their turn
 
 
 def forwarded_head(request: RequestHead, client: Client, size: int | None = None) -> bytes:
@@ -113,7 +133,7 @@ def _client_fields(request: RequestHead) -> bytes:
     return b"".join(
         line
         for name, line in end_to_end(request.fields, request.connection)
-        if name not in _REWRITTEN and not _tells_of_client(name)
+        if name not in _REWRITTEN and not tells_of_client(name)
     )
 
 
@@ -122,10 +142,11 @@ def _is_alias(name: bytes) -> bool:
 
     A backend that knows fields as CGI variables takes an underscore for a dash.
     """
-    return b"_" in name and _tells_of_client(name)
+    return b"_" in name and tells_of_client(name)
 
 
-def _tells_of_client(name: bytes) -> bool:
+def tells_of_client(name: bytes) -> bool:
+    """Whether only a front proxy is believed in a field; ``name`` is in lower case."""
     name = name.replace(b"_", b"-")
     return name.startswith(b"x-forwarded-") or name in (b"forwarded", b"x-real-ip")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from mod_progress.gateway.backends.faults import Stale
 from mod_progress.gateway.backends.http_connection import HttpConnection
-from mod_progress.gateway.backends.http_exchange import Stale, pass_on
+from mod_progress.gateway.backends.http_exchange import pass_on
 from mod_progress.gateway.backends.http_shortcut import Shortcut, is_whole
 from mod_progress.gateway.backends.pool import ConnectionPool
 from mod_progress.gateway.backends.spool import spooled

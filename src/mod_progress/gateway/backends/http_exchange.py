@@ -7,25 +7,25 @@ from collections.abc import Callable
 from functools import partial
 
 from mod_progress.framing import BODILESS
-from mod_progress.gateway.backends.forwarding import VIA, end_to_end, forwarded_head, next_protocol
+from mod_progress.gateway.backends.faults import cause_of
+from mod_progress.gateway.backends.forwarding import (
+    VIA,
+    end_to_end_lines,
+    forward_interim,
+    forwarded_head,
+    next_protocol,
+)
 from mod_progress.gateway.backends.http_connection import HttpConnection
+from mod_progress.gateway.backends.sending import send_rest
 from mod_progress.gateway.backends.tunnel import tunnel
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.gateway.http.chunked import LAST_CHUNK, encode_chunk
 from mod_progress.gateway.http.edits import edit_lines
 from mod_progress.gateway.http.heads import Refusal, response_head
-from mod_progress.gateway.http.request import RequestHead
 from mod_progress.gateway.http.response import ResponseHead
 from mod_progress.gateway.streams.body import Body, ChunkedBody, UntilCloseBody
-from mod_progress.gateway.streams.errors import Cut, Slow
+from mod_progress.gateway.streams.errors import Cut
 from mod_progress.gateway.streams.relay import relay
-
-#: Methods that may be sent twice (RFC 9110, section 9.2.2).
-_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
-
-
-class Stale(Exception):
-    """A kept connection had been closed before the request reached the backend."""
 
 
 async def pass_on(exchange: Exchange, upstream: HttpConnection, whole: Body | None = None) -> None:
@@ -34,7 +34,7 @@ async def pass_on(exchange: Exchange, upstream: HttpConnection, whole: Body | No
         sending = send_request(exchange, upstream, whole)
     except (Cut, Refusal) as error:
         upstream.abort()
-        raise _cause(exchange, upstream, None, error) from None
+        raise cause_of(error, exchange, upstream, None) from None
     await receive_answer(exchange, upstream, sending)
 
 
@@ -53,7 +53,7 @@ async def receive_answer(
         if exchange.body.finished and (sending is None or sending.done()):
             let_go = partial(leave, exchange, upstream, response)
     except (Cut, Refusal) as error:
-        raise _cause(exchange, upstream, sending, error) from None
+        raise cause_of(error, exchange, upstream, sending) from None
     finally:
         if sending is not None:
             sending.cancel()
@@ -74,31 +74,6 @@ def leave(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) 
         upstream.close()
 
 
-def _cause(
-    exchange: Exchange,
-    upstream: HttpConnection,
-    sending: asyncio.Task[None] | None,
-    error: Exception,
-) -> Exception:
-    """Find the cause: where the request broke off, the backend only seems to be at fault."""
-    if sending is not None and sending.done() and (cause := sending.exception()):
-        assert isinstance(cause, Exception)
-        error = cause
-    if not isinstance(error, Cut) or error.stream is not upstream or exchange.started:
-        return error
-    if isinstance(error, Slow):
-        return Refusal(504, f"{upstream} was too slow")
-    # Nobody knows whether the backend acted on what it got. So only a request that may be repeated,
-    # and of whose body nothing was sent, is sent again (RFC 9112, section 9.3.1).
-    if upstream.reused and not upstream.answered and _repeatable(exchange.request):
-        return Stale()
-    return Refusal(502, f"{upstream}: {error}")
-
-
-def _repeatable(request: RequestHead) -> bool:
-    return request.method in _IDEMPOTENT and request.body_size == 0
-
-
 # The request.
 
 
@@ -117,28 +92,9 @@ def send_request(
     if body.finished:
         upstream.expect_answer()
         return None
-    upstream.expect_bytes_within(0)  # it need not answer before it has the request
-    sending = upstream.loop.create_task(_send_rest(body, upstream, chunked))
-    # Read the error: it may come when nobody asks for it any more, and asyncio would complain.
-    sending.add_done_callback(lambda task: task.cancelled() or task.exception())
-    return sending
-
-
-async def _send_rest(body: Body, upstream: HttpConnection, chunked: bool) -> None:
-    """Relay the rest of the request's body. Where the client fails, the backend is reset."""
-    try:
-        await relay(body, upstream, chunked=chunked)
-        if chunked:
-            upstream.write(LAST_CHUNK)
-        upstream.expect_answer()
-    except Cut as cut:
-        if cut.stream is upstream and not isinstance(cut, Slow):
-            return  # it may have answered before it went: `receive_answer` finds out
-        upstream.abort()
-        raise
-    except Refusal:
-        upstream.abort()
-        raise
+    if chunked:
+        return send_rest(body, upstream, encode_chunk, LAST_CHUNK)
+    return send_rest(body, upstream)
 
 
 # The response.
@@ -146,24 +102,11 @@ async def _send_rest(body: Body, upstream: HttpConnection, chunked: bool) -> Non
 
 async def _final_response(exchange: Exchange, upstream: HttpConnection) -> ResponseHead:
     """Relay the interim responses (RFC 9110, section 15.2), and return the final one."""
-    client = exchange.client
     while True:
         response = await upstream.response()
         if response.status >= 200 or response.status == 101:
             return response
-        if exchange.request.minor:
-            client.write(response_head(response.status, _end_to_end_lines(response)))
-            await client.drain()
-            await asyncio.sleep(0)  # a backend may send thousands: others have their turn
-
-
-def _end_to_end_lines(response: ResponseHead) -> list[bytes]:
-    """Return the fields that go on to the client. The gateway writes the length itself."""
-    return [
-        line
-        for name, line in end_to_end(response.fields, response.connection)
-        if name != b"content-length"
-    ]
+        await forward_interim(exchange, response)
 
 
 def _response_body(exchange: Exchange, upstream: HttpConnection, response: ResponseHead) -> Body:
@@ -184,14 +127,14 @@ async def _answer(exchange: Exchange, response: ResponseHead, body: Body) -> Non
         raise Refusal(502, f"the upstream's answer: {refusal.reason}") from None
     start_answer(exchange, response, first)
     if not body.finished:
-        await relay(body, exchange.client, chunked=exchange.chunked, sent=exchange.sent)
+        await relay(body, exchange.client, frame=exchange.frame, sent=exchange.sent)
     exchange.finish()
 
 
 def start_answer(exchange: Exchange, response: ResponseHead, first: bytes) -> None:
     """Send the head on, and with it what is here of the body."""
     if response.forwarded is None:
-        response.forwarded = b"".join([*_end_to_end_lines(response), VIA[response.minor]])
+        response.forwarded = b"".join([*end_to_end_lines(response), VIA[response.minor]])
     dated = b"date" in response.named and b"date" not in response.connection
     exchange.start(response.status, response.forwarded, response.content_length, first, dated=dated)
 
@@ -203,7 +146,7 @@ async def _switch(exchange: Exchange, upstream: HttpConnection, response: Respon
     if protocol is None or response.named.get(b"upgrade", b"").lower() != protocol:
         raise Refusal(502, "the upstream switched to a protocol that nobody asked for")
     switch = b"Connection: upgrade\r\nUpgrade: %b\r\n" % protocol
-    lines = b"".join(_end_to_end_lines(response))
+    lines = b"".join(end_to_end_lines(response))
     if exchange.edits:
         lines = edit_lines(lines, exchange.edits)
     exchange.switch(response_head(101, [lines, switch]))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from mod_progress.framing import BODILESS
+from mod_progress.gateway.backends.faults import Stale
 from mod_progress.gateway.backends.http_connection import HttpConnection
 from mod_progress.gateway.backends.http_exchange import (
-    Stale,
     leave,
     pass_on,
     receive_answer,

@@ -121,6 +121,10 @@ class UpstreamConnection(Stream):
         if self.awaited:
             self.expect_bytes()
 
+    def give_up(self) -> None:
+        """End the connection in the middle of an exchange: nobody waits for the answer any more."""
+        self.abort()
+
     def release(self, bodiless: bool = False) -> None:
         """Give a connection back whose exchange was whole, both ways."""
         most = self.limits.upstream_idle

@@ -7,11 +7,10 @@ and those on other systems are copied. The interface and the counters are the sa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from io import FileIO
 
-from mod_progress.gateway.http.chunked import encode_chunk
 from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.bypass import (
     HAVE_SENDFILE,
@@ -28,18 +27,21 @@ from mod_progress.gateway.streams.stream import Stream
 #: The least bytes of a body that bypasses Python. A smaller body is copied in less time.
 SPLICE_FROM = 64 * 1024
 
+#: Returns the bytes of the wire for a piece of a body, which is not empty.
+Frame = Callable[[bytes], bytes]
+
 
 def relay(
-    body: Body, sink: Stream, *, chunked: bool = False, sent: Count | None = None
+    body: Body, sink: Stream, *, frame: Frame | None = None, sent: Count | None = None
 ) -> Awaitable[None]:
     """Move what is left of ``body`` into ``sink``; raises `Cut` where either side goes away.
 
-    ``chunked`` puts the chunked coding on, all but its last chunk. ``sent`` counts what was handed
-    over.
+    ``frame`` puts each piece into a framing, such as the chunked coding, which the caller ends.
+    ``sent`` counts what was handed over.
     """
-    bypass = None if chunked else _bypass(body, sink, sent)
+    bypass = None if frame is not None else _bypass(body, sink, sent)
     if bypass is None:
-        return _copy(body, sink, chunked, sent)
+        return _copy(body, sink, frame, sent)
     return _bypass_or_copy(bypass, body, sink, sent)
 
 
@@ -47,12 +49,12 @@ async def _bypass_or_copy(bypass: BodyBypass, body: Body, sink: Stream, sent: Co
     try:
         await bypass.run()
     except NoPipe:
-        await _copy(body, sink, False, sent)
+        await _copy(body, sink, None, sent)
 
 
-async def _copy(body: Body, sink: Stream, chunked: bool, sent: Count | None) -> None:
+async def _copy(body: Body, sink: Stream, frame: Frame | None, sent: Count | None) -> None:
     while data := await body.read():
-        sink.write(encode_chunk(data) if chunked else data)
+        sink.write(data if frame is None else frame(data))
         if sent is not None:
             sent(len(data))
         await sink.drain()
