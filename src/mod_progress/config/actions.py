@@ -40,7 +40,12 @@ from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
 from mod_progress.gateway.address import AddressError, parse_address
 from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
+from mod_progress.gateway.backends.fastcgi import FastCgiBackend
+from mod_progress.gateway.backends.http import HttpBackend
+from mod_progress.gateway.backends.scgi import ScgiBackend
+from mod_progress.gateway.backends.uwsgi import UwsgiBackend
 from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.files.path_info import PathInfo
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
@@ -107,6 +112,7 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 _without_argument("progress.health", Health(), "mod_progress")
 _without_argument("progress.script", Script(), "mod_progress")
 _without_argument("progress.dashboard", Dashboard(), "mod_progress")
+_without_argument("pathinfo", PathInfo())
 _without_argument("access.deny", Deny(), "mod_access")
 
 
@@ -233,13 +239,42 @@ def _upload_limits(argument: Argument) -> UploadLimits:
 
 @ACTIONS.add("proxy", "mod_proxy")
 def _proxy(draft: Draft, argument: Argument) -> Action:
+    return Proxy(draft.backend(HttpBackend, _backend_address(draft, argument)))
+
+
+@ACTIONS.add("fastcgi", "mod_fastcgi")
+def _fastcgi(draft: Draft, argument: Argument) -> Action:
+    address, *settings = argument.items() or (argument,)
+    if len(settings) > 1:
+        raise settings[1].refuse("an address and one list of settings")
+    keep_alive = False
+    for key, value in (
+        settings[0].pairs('settings such as ["keep_alive" => true]') if settings else ()
+    ):
+        key.choice(("keep_alive",))
+        keep_alive = value.flag()
+    return Proxy(draft.backend(FastCgiBackend, _backend_address(draft, address), keep_alive))
+
+
+@ACTIONS.add("scgi", "mod_scgi")
+def _scgi(draft: Draft, argument: Argument) -> Action:
+    return Proxy(draft.backend(ScgiBackend, _backend_address(draft, argument)))
+
+
+@ACTIONS.add("uwsgi", "mod_uwsgi")
+def _uwsgi(draft: Draft, argument: Argument) -> Action:
+    return Proxy(draft.backend(UwsgiBackend, _backend_address(draft, argument)))
+
+
+def _backend_address(draft: Draft, argument: Argument) -> str:
+    """Return the address of a backend, which need not be there yet."""
     text = argument.string('"host:port" or "unix:/path"')
     try:
-        address, backend = parse_address(text), draft.backend(text)
+        address = parse_address(text)
     except AddressError as error:
-        raise ConfigError(f"proxy: {error}", argument.place) from None
+        raise ConfigError(f"{argument.directive}: {error}", argument.place) from None
     draft.expect(argument.place, partial(probes.resolvable, address))
-    return Proxy(backend)
+    return text
 
 
 @ACTIONS.add("docroot")

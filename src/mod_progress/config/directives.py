@@ -19,11 +19,14 @@ MODULES = (
     "mod_access",
     "mod_accesslog",
     "mod_auth",
+    "mod_fastcgi",
     "mod_openssl",
     "mod_progress",
     "mod_proxy",
     "mod_redirect",
     "mod_rewrite",
+    "mod_scgi",
+    "mod_uwsgi",
 )
 
 

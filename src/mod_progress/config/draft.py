@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mod_progress.config.errors import Place
 from mod_progress.gateway.actions.flow import ActionList
 from mod_progress.gateway.actions.tracking import SetOptions
-from mod_progress.gateway.backends.http import HttpBackend
+from mod_progress.gateway.backends.actions import Backend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.static import Static
 from mod_progress.gateway.files.upload_directories import UploadDirectories
@@ -39,7 +39,7 @@ class Draft:
     probes: list[Probe] = field(default_factory=list)
     #: Options of setup that only actions take: they run before all other actions.
     _defaults: list[Action] = field(default_factory=list)
-    _backends: dict[str, HttpBackend] = field(default_factory=dict)
+    _backends: dict[tuple[object, ...], Backend] = field(default_factory=dict)
 
     def require(self, place: Place, run: Callable[[], None]) -> None:
         """Add a probe of something that the gateway does not start without."""
@@ -56,11 +56,12 @@ class Draft:
         else:
             self._defaults.append(option)
 
-    def backend(self, address: str) -> HttpBackend:
-        """Return the backend; all that name one address share its connections."""
-        if address not in self._backends:
-            self._backends[address] = HttpBackend(address)
-        return self._backends[address]
+    def backend(self, kind: Callable[..., Backend], *settings: object) -> Backend:
+        """Return a backend of a kind; all that have the same settings share its connections."""
+        key = (kind, *settings)
+        if key not in self._backends:
+            self._backends[key] = kind(*settings)
+        return self._backends[key]
 
     def finish(self, action: Action) -> Site:
         """Return the site whose requests run through ``action``.

@@ -25,6 +25,11 @@ _PARTS = re.compile(
 
 _REQUEST = ("request.", "req.")
 
+#: The variables, by what their names begin with.
+_TABLES = dict.fromkeys(_REQUEST, conditions.VARIABLES) | dict.fromkeys(
+    ("physical.", "phys."), conditions.PHYSICAL
+)
+
 
 def parse_pattern(text: str, searches: Sequence[Search]) -> Pattern:
     """Return the pattern. ``%1`` is filled in by the first of ``searches`` that finds something."""
@@ -54,19 +59,25 @@ def _part(match: re.Match[str], searches: Sequence[Search]) -> bytes | Part:
 
 def find_variable(name: str, key: bytes | None) -> Variable:
     """Return a variable of the request; ``key`` is what stands in brackets behind its name."""
-    prefix = next(filter(name.startswith, _REQUEST), _REQUEST[0])
+    prefix = next(filter(name.startswith, _TABLES), "")
     short = name.removeprefix(prefix)
-    if short == "header" and name != short:
+    if short == "header" and prefix in _REQUEST:
         if key is None:
             raise UnplacedError(f'{name} needs the name of a header field: {name}["Referer"]')
         return conditions.header(key)
-    known = conditions.VARIABLES
-    if short == name or short not in known:
-        names = [prefix + known_name for known_name in (*known, "header")]
-        raise UnplacedError(f"a request has no variable '{name}'", nearest(name, names))
+    known = _TABLES.get(prefix, {})
+    if short not in known:
+        raise UnplacedError(f"a request has no variable '{name}'", nearest(name, _names(prefix)))
     if key is not None:
         raise UnplacedError(f"{name} takes nothing in brackets")
     return known[short]
+
+
+def _names(prefix: str) -> list[str]:
+    """Return the names that may have been meant, with this prefix or, without one, all."""
+    prefixes = (prefix,) if prefix else ("req.", "phys.")
+    names = [each + short for each in prefixes for short in _TABLES[each]]
+    return [*names, *(each + "header" for each in prefixes if each in _REQUEST)]
 
 
 def compile_expression(text: AnyStr) -> re.Pattern[AnyStr]:

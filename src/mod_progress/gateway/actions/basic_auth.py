@@ -79,6 +79,7 @@ class BasicAuth:
         digest = hmac.digest(self._key, b"%b:%b" % (user, password), "sha256")
         if digest in self._verified:
             self._verified.move_to_end(digest)
+            exchange.user = user
             return
         if self._waiting >= _MOST_WAITING:
             raise Refusal(503, "too many passwords wait to be checked; try again in a moment")

@@ -9,6 +9,7 @@ surrogates), all else as `bytes`.
 from __future__ import annotations
 
 import operator
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -100,6 +101,30 @@ def _is_handled(exchange: Exchange) -> bool:
     return exchange.handler is not None
 
 
+def _file(exchange: Exchange) -> str:
+    return exchange.physical_path or ""
+
+
+def _docroot(exchange: Exchange) -> str:
+    return exchange.docroot or ""
+
+
+def _path_info(exchange: Exchange) -> str:
+    return exchange.path_info
+
+
+def _exists(exchange: Exchange) -> bool:
+    return os.path.exists(_file(exchange))  # noqa: PTH110
+
+
+def _is_file(exchange: Exchange) -> bool:
+    return os.path.isfile(_file(exchange))  # noqa: PTH113
+
+
+def _is_directory(exchange: Exchange) -> bool:
+    return os.path.isdir(_file(exchange))  # noqa: PTH112
+
+
 #: By the name behind ``request.`` or ``req.``.
 VARIABLES = {
     "path": Variable(str, _path),
@@ -114,6 +139,16 @@ VARIABLES = {
     "localip": Variable(str, _local_address),
     "localport": Variable(int, _local_port),
     "is_handled": Variable(bool, _is_handled),
+}
+
+#: By the name behind ``physical.`` or ``phys.``: the file that the path leads to.
+PHYSICAL = {
+    "path": Variable(str, _file),
+    "docroot": Variable(str, _docroot),
+    "pathinfo": Variable(str, _path_info),
+    "exists": Variable(bool, _exists),
+    "is_file": Variable(bool, _is_file),
+    "is_dir": Variable(bool, _is_directory),
 }
 
 
