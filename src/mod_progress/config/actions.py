@@ -50,6 +50,7 @@ from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
 from mod_progress.gateway.http.edits import Operation
+from mod_progress.gateway.files.x_sendfile import XSendfile
 from mod_progress.options import check_methods
 from mod_progress.show.dump import DUMP, Permission
 from mod_progress.show.formats import FORMATS, JSON
@@ -291,6 +292,15 @@ def _docroot(draft: Draft, argument: Argument) -> Action:
 @ACTIONS.add("index")
 def _index(draft: Draft, argument: Argument) -> Action:
     return Index(tuple(item.path("names of files") for item in argument.items()))
+
+
+@ACTIONS.add("core.xsendfile")
+def _sendfile(draft: Draft, argument: Argument) -> Action:
+    directories = []
+    for item in argument.items():
+        directories.append(item.path("paths of directories"))
+        draft.expect(item.place, partial(probes.directory, directories[-1]))
+    return XSendfile(tuple(directories))
 
 
 @ACTIONS.add("respond")

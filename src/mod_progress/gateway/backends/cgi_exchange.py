@@ -10,6 +10,7 @@ from mod_progress.gateway.backends.cgi_output import Output, StreamOutput
 from mod_progress.gateway.backends.cgi_variables import Variable, cgi_variables
 from mod_progress.gateway.backends.faults import cause_of
 from mod_progress.gateway.backends.forwarding import end_to_end_lines, forward_interim
+from mod_progress.gateway.backends.named_file import names_file, send_named_file
 from mod_progress.gateway.backends.pool import UpstreamConnection
 from mod_progress.gateway.backends.sending import send_rest
 from mod_progress.gateway.exchange import Exchange
@@ -90,7 +91,10 @@ async def _receive_answer(
     output = upstream.output()
     try:
         response = await _final_response(exchange, output)
-        await _answer(exchange, response, output)
+        if names_file(exchange, response):
+            await send_named_file(exchange, response)
+        else:
+            await _answer(exchange, response, output)
         if exchange.body.finished and (sending is None or sending.done()):
             let_go = lambda: upstream.leave(output)  # noqa: E731
     except (Cut, Refusal) as error:

@@ -24,7 +24,8 @@ class HttpBackend:
 
     def serve(self, exchange: Exchange) -> Awaitable[None] | None:
         """Send the request on, and relay the answer; see `backends.actions.Backend`."""
-        if is_whole(exchange) and (upstream := self.pool.take_idle()) is not None:
+        whole = is_whole(exchange) and exchange.sendfile is None
+        if whole and (upstream := self.pool.take_idle()) is not None:
             Shortcut(exchange, upstream)
             return None
         if exchange.buffer_request_body and not exchange.body.finished:

@@ -16,6 +16,7 @@ from mod_progress.gateway.backends.forwarding import (
     next_protocol,
 )
 from mod_progress.gateway.backends.http_connection import HttpConnection
+from mod_progress.gateway.backends.named_file import names_file, send_named_file
 from mod_progress.gateway.backends.sending import send_rest
 from mod_progress.gateway.backends.tunnel import tunnel
 from mod_progress.gateway.exchange import Exchange
@@ -48,6 +49,9 @@ async def receive_answer(
         if response.status == 101:
             await _switch(exchange, upstream, response)
             let_go = upstream.close
+            return
+        if names_file(exchange, response):
+            await send_named_file(exchange, response)
             return
         await _answer(exchange, response, _response_body(exchange, upstream, response))
         if exchange.body.finished and (sending is None or sending.done()):

@@ -89,6 +89,8 @@ class Static:
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer; a small file at once."""
+        if exchange.path_info:
+            raise Refusal(404, "nothing is below a file")
         if exchange.request.method not in _METHODS:
             _OTHER_METHOD.handle(exchange)
             return None
@@ -100,7 +102,7 @@ class Static:
         confined = is_active(kind) and self.uploads.hold(path)
         descriptor = _open(path)
         try:
-            return _answer(exchange, descriptor, kind, confined)
+            return _answer(exchange, descriptor, _describe_open(descriptor, kind, confined))
         finally:
             os.close(descriptor)
 
@@ -165,6 +167,24 @@ class _Stretch(NamedTuple):
     part: Range
 
 
+def send_file(
+    exchange: Exchange, path: str, content_type: bytes | None, lines: bytes
+) -> Awaitable[None] | None:
+    """Answer with a file that somebody else has chosen; raises `Refusal` (403, 404).
+
+    ``content_type`` is its media type, None for that of its name; ``lines`` are more fields.
+    """
+    descriptor = _open(path)
+    try:
+        file = _describe_open(descriptor, media_type(os.path.splitext(path)[1]), False)  # noqa: PTH122
+        file = file._replace(
+            content_type=content_type or file.content_type, lines=file.lines + lines
+        )
+        return _answer(exchange, descriptor, file)
+    finally:
+        os.close(descriptor)
+
+
 def _mode(path: str) -> int:
     """Return the kind of file that is at ``path``; 0 where there is none."""
     try:
@@ -184,13 +204,15 @@ def _open(path: str) -> int:
         raise Refusal(status, error.strerror or "") from None
 
 
-def _answer(
-    exchange: Exchange, descriptor: int, kind: str, confined: bool
-) -> Awaitable[None] | None:
+def _describe_open(descriptor: int, kind: str, confined: bool) -> _File:
+    """Describe an open file as `_describe` does; raises `Refusal` (403)."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise Refusal(403, "not a regular file")
-    file = _describe(kind, confined, found.st_ino, found.st_size, found.st_mtime_ns)
+    return _describe(kind, confined, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _answer(exchange: Exchange, descriptor: int, file: _File) -> Awaitable[None] | None:
     status = precondition(exchange.request, file.validators)
     if status == 412:
         raise Refusal(412, "the file is not the one that the request names")
