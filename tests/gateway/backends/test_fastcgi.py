@@ -29,7 +29,7 @@ from tests.gateway.fastcgi_records import (
 )
 from tests.gateway.fronts import SHORT, Front
 from tests.gateway.running import PATIENCE, eventually
-from tests.gateway.wire import FEEDS, Client
+from tests.gateway.wire import FEEDS
 
 GET = b"GET /x?X-Progress-ID=i HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")
