@@ -10,7 +10,7 @@ serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0
 
 test: check ## style and types, the whole suite with coverage by branch, and other Pythons
 	scripts/system-packages nginx libnginx-mod-http-uploadprogress apache2 apache2-utils \
-		libapache2-mod-upload-progress redis-server chromium libjs-prototype curl openssl \
+		libapache2-mod-upload-progress php-fpm redis-server chromium libjs-prototype curl openssl \
 		iptables iproute2 tmux systemd prometheus
 	command -v npm >/dev/null || scripts/system-packages npm
 	scripts/test $(BIN)

@@ -13,12 +13,17 @@ from mod_progress.gateway.actions.health import Health
 from mod_progress.gateway.actions.metrics import Metrics
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
-from mod_progress.gateway.backends.actions import BufferRequestBody, Proxy
+from mod_progress.gateway.backends.actions import Backend, BufferRequestBody, Proxy
+from mod_progress.gateway.backends.fastcgi import FastCgiBackend
 from mod_progress.gateway.backends.http import HttpBackend
+from mod_progress.gateway.backends.scgi import ScgiBackend
+from mod_progress.gateway.backends.uwsgi import UwsgiBackend
 from mod_progress.gateway.exchange import Action
+from mod_progress.gateway.files.path_info import PathInfo
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
+from mod_progress.gateway.files.x_sendfile import XSendfile
 from mod_progress.gateway.server.site import Site
 from mod_progress.show.dump import Permission
 from mod_progress.show.formats import FORMATS
@@ -26,7 +31,10 @@ from tests.config.config_client import Client
 
 Load = Callable[[str], Site]
 
-MODULES = 'setup module_load "mod_progress", "mod_access", "mod_proxy", "mod_redirect";'
+MODULES = (
+    'setup module_load "mod_progress", "mod_access", "mod_proxy", "mod_redirect", "mod_fastcgi",'
+    ' "mod_scgi", "mod_uwsgi";'
+)
 
 
 def action_of(site: Site) -> Action:
@@ -63,6 +71,9 @@ def action_of(site: Site) -> Action:
         (r'docroot "/\xff";', Docroot("/\udcff")),
         ('index "index.html";', Index(("index.html",))),
         ('index ["a", "/b"];', Index(("a", "/b"))),
+        ("pathinfo;", PathInfo()),
+        ('core.xsendfile "/a";', XSendfile(("/a",))),
+        ('core.xsendfile "/a", "/b";', XSendfile(("/a", "/b"))),
         ('upload.store "uploads";', StoreUploads("uploads")),
         ('upload.store ["uploads"];', StoreUploads("uploads")),
         (
@@ -96,6 +107,32 @@ def action_of(site: Site) -> Action:
 )
 def test_an_action(load_text: Load, text: str, action: Action) -> None:
     assert action_of(load_text(MODULES + text)) == action
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('proxy "a:80";', HttpBackend),
+        ('fastcgi "a:80";', FastCgiBackend),
+        ('fastcgi ["a:80"];', FastCgiBackend),
+        ('fastcgi "a:80", ["keep_alive" => true];', FastCgiBackend),
+        ('scgi "a:80";', ScgiBackend),
+        ('uwsgi "a:80";', UwsgiBackend),
+    ],
+)
+def test_a_backend(load_text: Load, text: str, kind: type[Backend]) -> None:
+    action = action_of(load_text(MODULES + text))
+    assert isinstance(action, Proxy)
+    assert isinstance(action.backend, kind)
+
+
+def test_backends_that_differ_share_nothing(load_text: Load) -> None:
+    text = 'fastcgi "a:80"; scgi "a:80"; fastcgi "a:80", ["keep_alive" => true]; fastcgi "a:80";'
+    site = load_text(MODULES + text)
+    assert isinstance(site.action, ActionList)
+    backends = [action.backend for action in site.action.actions if isinstance(action, Proxy)]
+    assert backends[0] is backends[3]
+    assert len(set(map(id, backends))) == 3
 
 
 def test_proxies_of_one_address_share_its_connections(load_text: Load) -> None:

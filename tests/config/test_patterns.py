@@ -4,7 +4,7 @@ import pytest
 
 from mod_progress.config.errors import UnplacedError
 from mod_progress.config.patterns import compile_expression, find_variable, parse_pattern
-from mod_progress.gateway.actions.conditions import VARIABLES
+from mod_progress.gateway.actions.conditions import PHYSICAL, VARIABLES
 from tests.config.config_client import Client
 
 REQUEST = "GET /a%20b?c=d HTTP/1.1\nReferer: e"
@@ -55,6 +55,11 @@ def test_what_is_no_pattern(pattern: str, message: str) -> None:
 @pytest.mark.parametrize("name", VARIABLES)
 def test_each_variable_has_two_names(name: str) -> None:
     assert find_variable(f"req.{name}", None) is find_variable(f"request.{name}", None)
+
+
+@pytest.mark.parametrize("name", PHYSICAL)
+def test_each_variable_of_the_file_has_two_names(name: str) -> None:
+    assert find_variable(f"phys.{name}", None) is find_variable(f"physical.{name}", None)
 
 
 @pytest.mark.parametrize(

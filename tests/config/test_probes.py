@@ -18,7 +18,9 @@ from mod_progress.config.probes import (
     writable_file,
 )
 
-MODULES = 'setup module_load "mod_progress", "mod_proxy", "mod_accesslog";'
+MODULES = (
+    'setup module_load "mod_progress", "mod_proxy", "mod_accesslog", "mod_fastcgi", "mod_uwsgi";'
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,9 @@ def test_an_error(tmp_path: Path, text: str, message: str) -> None:
     [
         ('proxy "nowhere.invalid:80";', "cannot resolve 'nowhere.invalid': "),
         ('proxy "unix:/nowhere/socket";', "cannot use '/nowhere': No such file or directory"),
+        ('fastcgi "nowhere.invalid:80";', "cannot resolve 'nowhere.invalid': "),
+        ('uwsgi "unix:/nowhere/socket";', "cannot use '/nowhere': No such file or directory"),
+        ('core.xsendfile "/nowhere";', "cannot use '/nowhere': No such file or directory"),
         ('docroot "/nowhere";', "cannot use '/nowhere': No such file or directory"),
         ('upload.store "/etc/hosts";', "'/etc/hosts' is not a directory"),
         ('setup accesslog "/nowhere/log";', "cannot use '/nowhere': No such file or directory"),

@@ -11,7 +11,7 @@ from mod_progress.config.actions import ACTIONS, OPTIONS
 from mod_progress.config.directives import MODULES
 from mod_progress.config.setups import SETUPS
 from mod_progress.config.values import integer
-from mod_progress.gateway.actions.conditions import VARIABLES
+from mod_progress.gateway.actions.conditions import PHYSICAL, VARIABLES
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS
 from mod_progress.gateway.limits import Limits
 
@@ -79,9 +79,11 @@ def test_an_example_of_the_reference_holds(example: str, tmp_path: Path) -> None
     assert errors_of(tmp_path / "site.conf") == []
 
 
-@pytest.mark.parametrize(
-    "name", [*SETUPS, *OPTIONS, *ACTIONS, *(f"req.{name}" for name in VARIABLES)]
-)
+NAMES = [*SETUPS, *OPTIONS, *ACTIONS]
+NAMES += [f"req.{name}" for name in VARIABLES] + [f"phys.{name}" for name in PHYSICAL]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_reference_has_every_name(name: str) -> None:
     assert f"`{name}`" in REFERENCE
 

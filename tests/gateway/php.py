@@ -36,9 +36,10 @@ class PhpFpm:
         configuration = directory / "fpm.conf"
         text = _CONFIGURATION.format(directory=directory, socket=self.socket)
         configuration.write_text(text)
-        root = ["--allow-to-run-as-root"] if os.geteuid() == 0 else []
-        command = [COMMAND, "--nodaemonize", "--no-php-ini", *root, "--fpm-config", configuration]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        flags = ["--nodaemonize", "--no-php-ini", "--fpm-config", str(configuration)]
+        if os.geteuid() == 0:
+            flags.append("--allow-to-run-as-root")
+        self.process = subprocess.Popen([COMMAND, *flags], stderr=subprocess.DEVNULL)
         eventually(self._listens)
 
     @property

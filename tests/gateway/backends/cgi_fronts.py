@@ -16,7 +16,7 @@ from tests.gateway.backend import Backend
 from tests.gateway.fronts import Front
 from tests.gateway.running import Gateway
 
-#: A client that is believed in whom it names; see `Site.trusted`.
+#: Returns the backend at an address.
 Make = Callable[[str], Upstream]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -146,9 +147,7 @@ def test_what_the_application_has_not_read_is_not_counted_much_too_early(front: 
     def script(peer: Peer) -> None:
         take_head(peer)
         reading.wait(PATIENCE)
-        while take_stream(peer, STDIN):
-            pass
-        peer.send(OK)
+        peer.read_on()
 
     front.backend.begin(script)
     with front.connect() as client:
@@ -198,8 +197,9 @@ def test_an_answer(front: Front, field: bytes, body: bytes, chunked: bool, line_
         client.send(GET)
         answer = client.answer()
     assert (answer.status, answer.body, answer.chunked) == (201, body, chunked)
-    assert (answer["X-A"], answer["Status"], answer["Via"]) == (b"b", None, None)
-    assert answer["Date"] is not None
+    names = [line.partition(b":")[0] for line in answer.lines]
+    framing = b"Transfer-Encoding" if chunked else b"Content-Length"
+    assert names == [b"Date", b"X-A", framing]
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ Limited = Callable[..., Front]
 def limited() -> Iterator[Limited]:
     fronts: list[Front] = []
 
-    def begin(script: Callable[[Peer], object], **limits: float) -> Front:
+    def begin(script: Callable[[Peer], None], **limits: Any) -> Front:
         fronts.append(start_front(FastCgiBackend, Backend(script), linger_size=2**40, **limits))
         return fronts[-1]
 
@@ -511,7 +511,7 @@ def test_an_application_that_takes_nothing_is_504(limited: Limited) -> None:
 
 
 def test_an_application_that_is_not_there_is_502(limited: Limited) -> None:
-    front = limited(take_request)
+    front = limited(Peer.read_on)
     front.backend.stop_listening()
     with front.connect() as client:
         client.send(GET)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,12 +212,17 @@ def upload(client: http.client.HTTPConnection, target: str, size: int) -> Iterat
     yield whole
 
 
+def has_received(site: Site, size: int) -> bool:
+    shown = site.serving.show("big")
+    return bool(shown["state"] == "running" and shown["received"] == size)
+
+
 def test_a_gigabyte_is_uploaded_to_the_example_and_its_bar_is_true(site: Site) -> None:
     client = site.connect()
     for sent in upload(client, "/upload.php?X-Progress-ID=big", GIGABYTE):
         # What the gateway has is all that was sent, as soon as it has read it.
         if sent < GIGABYTE:
-            eventually(lambda sent=sent: site.serving.show("big").get("received") == sent)
+            eventually(partial(has_received, site, sent))
         whole = sent
     answer = client.getresponse()
     page = answer.read()

@@ -18,14 +18,14 @@ from mod_progress.gateway.backends.uwsgi import UwsgiBackend
 from tests.answers import error, progress
 from tests.gateway.backend import Backend, Peer
 from tests.gateway.backends import uwsgi_app
-from tests.gateway.backends.cgi_fronts import start_front
+from tests.gateway.backends.cgi_fronts import Make, start_front
 from tests.gateway.bodies import SIZE, send_body
 from tests.gateway.fronts import Front
 from tests.gateway.running import PATIENCE, Gateway, eventually
 from tests.gateway.wire import Client
 
 COMMAND = Path(sys.executable).with_name("uwsgi")
-PROTOCOLS = {"uwsgi": UwsgiBackend, "scgi": ScgiBackend}
+PROTOCOLS: dict[str, Make] = {"uwsgi": UwsgiBackend, "scgi": ScgiBackend}
 
 SIZED = b"POST /x/digest?X-Progress-ID=i HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = (
@@ -47,8 +47,8 @@ def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Start a uWSGI; return its address for each protocol."""
     directory = tmp_path_factory.mktemp("uwsgi")
     sockets = {name: directory / name for name in PROTOCOLS}
-    command = [COMMAND, "--master", "--die-on-term", "--need-app", "--processes", "2"]
-    command += ["--socket", sockets["uwsgi"], "--scgi-socket", sockets["scgi"]]
+    command = [str(COMMAND), "--master", "--die-on-term", "--need-app", "--processes", "2"]
+    command += ["--socket", str(sockets["uwsgi"]), "--scgi-socket", str(sockets["scgi"])]
     command += ["--wsgi-file", uwsgi_app.__file__, "--disable-logging", "--virtualenv", sys.prefix]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from mod_progress.gateway.exchange import Exchange
 
 
+@dataclass(frozen=True, slots=True)
 class PathInfo:
     """Splits the physical path into the longest part that exists, and the rest.
 
