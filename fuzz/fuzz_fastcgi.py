@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.fastcgi_records import PARAMS, STDERR, STDIN, STDOUT, end, pairs, record
+from tests.gateway.fastcgi_records import PARAMS, STDERR, STDOUT, end, pairs, record
 
-from mod_progress.gateway.http.fastcgi import RecordDecoder, params, stdin
+from mod_progress.gateway.http.fastcgi import RecordDecoder, params
 from mod_progress.gateway.http.heads import Refusal
 
 streams = st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(min_size=1, max_size=300))
@@ -108,8 +108,3 @@ def contents(written: bytes, kind: int) -> bytes:
 @given(st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=200)), max_size=20))
 def test_variables_read_back(variables: list[tuple[bytes, bytes]]) -> None:
     assert pairs(contents(params(variables), PARAMS)) == variables
-
-
-@given(st.binary(min_size=1, max_size=300), st.integers(1, 1000))
-def test_a_body_reads_back(data: bytes, times: int) -> None:
-    assert contents(stdin(data * times), STDIN) == data * times

@@ -16,17 +16,19 @@ from mod_progress.gateway.backends.cgi_variables import Variable
 from mod_progress.gateway.backends.pool import ConnectionPool
 from mod_progress.gateway.http.fastcgi import (
     ABORT_REQUEST,
+    LONGEST_CONTENT,
     STDIN_END,
     ProtocolStatus,
     RecordDecoder,
     begin_request,
     params,
-    stdin,
+    stdin_header,
 )
 from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.state import ServerState
 from mod_progress.gateway.streams.body import Body
 from mod_progress.gateway.streams.errors import Cut
+from mod_progress.gateway.streams.records import Records
 
 logger = logging.getLogger("mod_progress.gateway")
 
@@ -54,7 +56,7 @@ class FastCgiConnection(CgiConnection):
 
     __slots__ = ("_keep_alive",)
 
-    frame = staticmethod(stdin)
+    frame = Records(stdin_header, LONGEST_CONTENT)
     end_of_body = STDIN_END
 
     def __init__(self, pool: ConnectionPool[Any], state: ServerState, *, keep_alive: bool) -> None:
@@ -72,6 +74,8 @@ class FastCgiConnection(CgiConnection):
     def give_up(self) -> None:
         """Tell the application to stop, and close."""
         if not self.gone:
+            if self.writer is not None:
+                self.writer.overdue(self)  # it stops at the end of a record
             self.write(ABORT_REQUEST)
             self.close()
 

@@ -23,6 +23,8 @@ _EXPECTED |= {(kind, 0) for kind in (_GET_VALUES_RESULT, _UNKNOWN_TYPE)}
 
 # Version, type, request id, length of the content, length of the padding, reserved [3.3].
 _HEADER = struct.Struct(">BBHHBx")
+# A length above 127 [3.4].
+_LONG = struct.Struct(">L")
 # Application status, protocol status, reserved [5.5].
 _END = struct.Struct(">LB3x")
 
@@ -64,33 +66,35 @@ def params(variables: Iterable[tuple[bytes, bytes]]) -> bytes:
 
     A pair is in one record, if it fits: PHP reads each record by itself.
     """
-    records: list[bytes | memoryview] = []
-    content = b""
+    records: list[bytes] = []
+    pairs: list[bytes] = []
+    size = 0
     for name, value in variables:
-        pair = b"%b%b%b%b" % (_length(name), _length(value), name, value)
-        if content and len(content) + len(pair) > LONGEST_CONTENT:
-            records += _records(_PARAMS, content)
-            content = b""
-        content += pair
-    return b"".join((*records, *_records(_PARAMS, content), _record(_PARAMS)))
+        pair = b"%b%b%b" % (_lengths(name, value), name, value)
+        if size + len(pair) > LONGEST_CONTENT:
+            records += _params(b"".join(pairs))
+            pairs, size = [], 0
+        pairs.append(pair)
+        size += len(pair)
+    return b"".join((*records, *_params(b"".join(pairs)), _record(_PARAMS)))
 
 
-def _length(text: bytes) -> bytes:
-    size = len(text)
-    return bytes((size,)) if size < 128 else struct.pack(">L", size | 1 << 31)  # [3.4]
+def _lengths(*texts: bytes) -> bytes:
+    """Return the lengths of a name and a value [3.4]."""
+    sizes = [len(text) for text in texts]
+    if max(sizes) < 128:
+        return bytes(sizes)
+    return b"".join(bytes((each,)) if each < 128 else _LONG.pack(each | 1 << 31) for each in sizes)
 
 
-def stdin(data: bytes) -> bytes:
-    """Frame a piece of the request's body, which must not be empty."""
-    return b"".join(_records(_STDIN, data))
+def _params(content: bytes) -> Iterator[bytes]:
+    for at in range(0, len(content), LONGEST_CONTENT):
+        yield _record(_PARAMS, content[at : at + LONGEST_CONTENT])
 
 
-def _records(kind: int, data: bytes) -> Iterator[bytes | memoryview]:
-    view = memoryview(data)
-    for at in range(0, len(data), LONGEST_CONTENT):
-        piece = view[at : at + LONGEST_CONTENT]
-        yield _HEADER.pack(1, kind, _ID, len(piece), 0)
-        yield piece
+def stdin_header(size: int) -> bytes:
+    """Begin a record with ``size`` bytes of the request's body, at most `LONGEST_CONTENT`."""
+    return _HEADER.pack(1, _STDIN, _ID, size, 0)
 
 
 class RecordDecoder:

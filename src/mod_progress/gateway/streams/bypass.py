@@ -25,7 +25,8 @@ _PIECE = 512 * 1024
 #: Bytes that are moved before other clients have their turn.
 _TURN = 4 * 1024 * 1024
 
-_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
+#: The flags of a splice.
+FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if HAVE_SPLICE else 0
 _MORE = os.SPLICE_F_MORE if HAVE_SPLICE else 0
 
 
@@ -260,7 +261,7 @@ class _FromSocket(BodyBypass):
         if self._pipe is None:
             self._pipe = pipes.borrow()
         most = min(body.remaining, _PIECE)
-        size = os.splice(self._source.descriptor, self._pipe[1], most, flags=_FLAGS)
+        size = os.splice(self._source.descriptor, self._pipe[1], most, flags=FLAGS)
         if not size:
             raise Cut(body.stream, "the connection ended in the middle of a body")
         self._inside = size
@@ -300,7 +301,7 @@ class Splice(_FromSocket):
 
     def _drain(self, pipe: int) -> int:
         # More follows a whole piece at once, so the last bytes of the piece may share a segment.
-        flags = _FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else _FLAGS
+        flags = FLAGS | _MORE if self._inside == _PIECE and self._body.remaining else FLAGS
         size = os.splice(pipe, self._sink.descriptor, self._inside, flags=flags)
         self._sink.stream.hand_over(size)
         if self._sent is not None:
@@ -331,7 +332,7 @@ class SpliceToFile(_FromSocket):
         moved = 0
         try:
             while moved < self._inside:
-                moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=_FLAGS)
+                moved += os.splice(pipe, self._file.fileno(), self._inside - moved, flags=FLAGS)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise

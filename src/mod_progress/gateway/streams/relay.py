@@ -22,6 +22,7 @@ from mod_progress.gateway.streams.bypass import (
 )
 from mod_progress.gateway.streams.disk import write
 from mod_progress.gateway.streams.pipes import NoPipe
+from mod_progress.gateway.streams.records import Records, SpliceRecords
 from mod_progress.gateway.streams.stream import Stream
 
 #: The least bytes of a body that bypasses Python. A smaller body is copied in less time.
@@ -39,17 +40,19 @@ def relay(
     ``frame`` puts each piece into a framing, such as the chunked coding, which the caller ends.
     ``sent`` counts what was handed over.
     """
-    bypass = None if frame is not None else _bypass(body, sink, sent)
+    bypass = _bypass(body, sink, frame, sent)
     if bypass is None:
         return _copy(body, sink, frame, sent)
-    return _bypass_or_copy(bypass, body, sink, sent)
+    return _bypass_or_copy(bypass, body, sink, frame, sent)
 
 
-async def _bypass_or_copy(bypass: BodyBypass, body: Body, sink: Stream, sent: Count | None) -> None:
+async def _bypass_or_copy(
+    bypass: BodyBypass, body: Body, sink: Stream, frame: Frame | None, sent: Count | None
+) -> None:
     try:
         await bypass.run()
     except NoPipe:
-        await _copy(body, sink, None, sent)
+        await _copy(body, sink, frame, sent)
 
 
 async def _copy(body: Body, sink: Stream, frame: Frame | None, sent: Count | None) -> None:
@@ -69,10 +72,14 @@ async def save(body: Body, file: FileIO) -> None:
         write(file, data)
 
 
-def _bypass(body: Body, sink: Stream, sent: Count | None) -> BodyBypass | None:
+def _bypass(body: Body, sink: Stream, frame: Frame | None, sent: Count | None) -> BodyBypass | None:
     """Return what moves the body in the kernel; None where it has to be copied."""
     if body.remaining < SPLICE_FROM or sink.encrypted:
         return None
+    if frame is not None:
+        if not isinstance(frame, Records) or not _can_splice(body):
+            return None
+        return SpliceRecords(body, sink, sent, frame)
     if HAVE_SENDFILE and isinstance(body, FileBody):
         return SendFile(body, sink, sent)
     return Splice(body, sink, sent) if _can_splice(body) else None
