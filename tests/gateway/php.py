@@ -13,6 +13,9 @@ from tests.gateway.running import PATIENCE, eventually
 #: Debian's command has the version of PHP in its name.
 (COMMAND, *_) = sorted(Path("/usr/sbin").glob("php-fpm[0-9]*"), reverse=True) or [Path("php-fpm")]
 
+#: Seconds in which it listens, on a busy machine too.
+START = 60.0
+
 _CONFIGURATION = """
 [global]
 error_log = {directory}/fpm.log
@@ -40,7 +43,7 @@ class PhpFpm:
         if os.geteuid() == 0:
             flags.append("--allow-to-run-as-root")
         self.process = subprocess.Popen([COMMAND, *flags], stderr=subprocess.DEVNULL)
-        eventually(self._listens)
+        eventually(self._listens, START)
 
     @property
     def address(self) -> str:

@@ -14,11 +14,13 @@ from mod_progress import __version__
 from mod_progress.gateway.actions.basic_auth import BasicAuth, parse_passwords
 from mod_progress.gateway.actions.flow import ActionList, If
 from mod_progress.gateway.backends.actions import Proxy
+from mod_progress.gateway.backends.cgi_variables import cgi_variables
 from mod_progress.gateway.backends.fastcgi import FastCgiBackend
 from mod_progress.gateway.exchange import Action
 from mod_progress.gateway.files.path_info import PathInfo
 from mod_progress.gateway.files.static import Docroot
 from mod_progress.gateway.server.site import Site
+from tests.config.config_client import Client as Socketless
 from tests.gateway.backend import Backend, Peer
 from tests.gateway.fastcgi_records import end, stdout, take_request
 from tests.gateway.running import Gateway
@@ -148,6 +150,23 @@ def test_the_fields_of_a_request(plain: Seen, lines: str, expected: dict[str, st
 )
 def test_the_name_of_the_server(plain: Seen, line: str, host: str, name: str) -> None:
     assert plain.variables(line, host)["SERVER_NAME"] == name
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "name", "port"),
+    [
+        ("http", "a", b"a", b"80"),
+        ("https", "a", b"a", b"443"),
+        ("http", "a:81", b"a", b"81"),
+    ],
+)
+def test_the_server_on_a_unix_socket(scheme: str, host: str, name: bytes, port: bytes) -> None:
+    client = Socketless(peer=("", -1), local=("", -1), scheme=scheme)
+    exchange = client.exchange(f"GET / HTTP/1.1\nHost: {host}")
+    told = dict(cgi_variables(exchange, None, at_root=False))
+    assert (told[b"SERVER_NAME"], told[b"SERVER_PORT"]) == (name, port)
+    assert (told[b"SERVER_ADDR"], told[b"REMOTE_ADDR"]) == (b"", b"")
+    assert b"REMOTE_PORT" not in told
 
 
 def test_an_absolute_target_says_the_host(plain: Seen) -> None:

@@ -43,6 +43,9 @@ else {{
 }}
 """
 
+#: Seconds in which PHP has written a quarter of a gigabyte to a slow disk.
+DISK = 60.0
+
 GIGABYTE = 1024**3
 PIECE = bytes(range(256)) * 4096
 
@@ -222,7 +225,7 @@ def test_a_gigabyte_is_uploaded_to_the_example_and_its_bar_is_true(site: Site) -
     for sent in upload(client, "/upload.php?X-Progress-ID=big", GIGABYTE):
         # What the gateway has is all that was sent, as soon as it has read it.
         if sent < GIGABYTE:
-            eventually(partial(has_received, site, sent))
+            eventually(partial(has_received, site, sent), DISK)
         whole = sent
     answer = client.getresponse()
     page = answer.read()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +30,10 @@ CHUNKED = (
     b"POST /x/digest?X-Progress-ID=i HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 
+#: Seconds in which uWSGI has loaded the app, on a busy machine too.
+START = 60.0
+
 LARGE = b"".join(uwsgi_app.pieces())
-
-
-def listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
-        connection.connect(str(path))
-        return True
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +44,10 @@ def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     command = [str(COMMAND), "--master", "--die-on-term", "--need-app", "--processes", "2"]
     command += ["--socket", str(sockets["uwsgi"]), "--scgi-socket", str(sockets["scgi"])]
     command += ["--wsgi-file", uwsgi_app.__file__, "--disable-logging", "--virtualenv", sys.prefix]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    log = directory / "log"
+    with log.open("wb") as output, subprocess.Popen(command, stderr=output) as process:
         try:
-            eventually(lambda: all(listens(path) for path in sockets.values()))
+            eventually(lambda: b"spawned uWSGI worker 2" in log.read_bytes(), START)
             yield {name: f"unix:{path}" for name, path in sockets.items()}
         finally:
             process.terminate()

@@ -120,7 +120,7 @@ async def _answer(exchange: Exchange, response: ResponseHead, output: Output) ->
     body = _response_body(exchange, response, output)
     first = body.take()
     lines = b"".join(end_to_end_lines(response))
-    dated = b"date" in response.named
+    dated = b"date" in response.named and b"date" not in response.connection
     exchange.start(response.status, lines, response.content_length, first, dated=dated)
     if not body.finished:
         await relay(body, exchange.client, frame=exchange.frame, sent=exchange.sent)
