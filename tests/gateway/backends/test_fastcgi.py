@@ -281,6 +281,25 @@ def test_an_early_answer(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reply", "status"), [(b"", 502), (OK, 200)], ids=["without an answer", "after its answer"]
+)
+def test_an_application_that_leaves_in_the_body(front: Front, reply: bytes, status: int) -> None:
+    def script(peer: Peer) -> None:
+        take_head(peer)
+        peer.send(reply)
+        peer.reset()
+
+    front.backend.begin(script)
+    with front.connect() as client:
+        client.send(SIZED % ENDLESS)
+        pouring = threading.Thread(target=pour, args=(client.socket.sendall, "sized"))
+        pouring.start()
+        assert client.answer().status == status
+        client.reset()
+        pouring.join()
+
+
+@pytest.mark.parametrize(
     ("sent", "how"),
     [(SIZED % 3 + b"abc", "reset"), (SIZED % 10 + b"abc", "reset"), (SIZED % 10 + b"abc", "end")],
     ids=["while it waits", "in its body", "in its body, with an end"],
