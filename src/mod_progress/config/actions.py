@@ -49,8 +49,8 @@ from mod_progress.gateway.files.path_info import PathInfo
 from mod_progress.gateway.files.static import Docroot, Index, Static
 from mod_progress.gateway.files.upload_limits import DEFAULT_LIMITS, UNBOUNDED, UploadLimits
 from mod_progress.gateway.files.uploads import StoreUploads
-from mod_progress.gateway.http.edits import Operation
 from mod_progress.gateway.files.x_sendfile import XSendfile
+from mod_progress.gateway.http.edits import Operation
 from mod_progress.options import check_methods
 from mod_progress.show.dump import DUMP, Permission
 from mod_progress.show.formats import FORMATS, JSON
