@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waitress.channel import ClientDisconnected
 
 from mod_progress.wsgi import ProgressMiddleware
 from mod_progress.wsgi.exchange import Application, Environ, StartResponse
@@ -267,8 +268,12 @@ def test_a_request_without_input() -> None:
 class Disconnected(Server):
     """A server whose client has left."""
 
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self.error = error
+
     def write(self, data: bytes) -> None:
-        raise BrokenPipeError
+        raise self.error
 
 
 def writes(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -278,16 +283,19 @@ def writes(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 def writes_and_goes_on(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     write = start_response("200 OK", [])
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ClientDisconnected):
         write(b"some")
     return [b"more"]
 
 
+@pytest.mark.parametrize("leaves", [BrokenPipeError, ClientDisconnected])
 @pytest.mark.parametrize("app", [writes, writes_and_goes_on])
-def test_a_client_that_leaves_before_anything_was_sent(app: Application) -> None:
+def test_a_client_that_leaves_before_anything_was_sent(
+    app: Application, leaves: type[Exception]
+) -> None:
     middleware = ProgressMiddleware(app, store="memory")
-    with contextlib.suppress(OSError):
-        Disconnected().serve(middleware, environ())
+    with contextlib.suppress(leaves):
+        Disconnected(leaves).serve(middleware, environ())
     assert show(middleware) == error(0)
 
 

@@ -27,6 +27,8 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 #: tracked response cannot be left to the server's sendfile.
 _FILE_BLOCK = 1 << 18
 
+#: What servers raise where the client has left, beside OSError: waitress.
+_GONE = ("ClientDisconnected",)
 
 #: The versions of HTTP in which a connection carries one request at a time.
 _EXCLUSIVE = ("HTTP/1.0", "HTTP/1.1")
@@ -102,7 +104,7 @@ class Exchange:
         try:
             result = write(data)
         except Exception as error:
-            self._left = isinstance(error, OSError)
+            self._left = isinstance(error, OSError) or type(error).__name__ in _GONE
             if self._opens and not self._delivery.has_carried():
                 self._transfer.status = 0
             raise
