@@ -142,6 +142,24 @@ def test_what_is_answered_already_stays(load_text: Load) -> None:
     assert run(site, "GET /a HTTP/1.1").request.path == "/a"
 
 
+def test_a_cancel_leaves_what_is_answered_already(load_text: Load) -> None:
+    site = load_text(MODULES + 'respond "x"; progress.cancel "/(.+)$";')
+    answer = Client().ask(site.action, "DELETE /own~a HTTP/1.1")
+    assert answer is not None
+    assert answer.body == "x"
+
+
+@pytest.mark.parametrize("target", ["/up-{}", "/?X-Progress-ID={}"])
+def test_a_warning_has_no_whole_id(
+    load_text: Load, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = load_text(MODULES + 'progress.track "/up-(.+)"; progress.track;')
+    run(site, f"POST {target.format('0123456789abcdef')} HTTP/1.1")
+    (record,) = caplog.records
+    shown = target.format("01234567...")
+    assert record.getMessage() == f"progress.track: {shown} is tracked already"
+
+
 def test_an_asterisk_is_no_path(load_text: Load) -> None:
     site = load_text(MODULES + 'rewrite "/b"; rewrite_raw "/c";')
     assert run(site, "OPTIONS * HTTP/1.1").request.target == b"*"
