@@ -24,6 +24,7 @@ setup { progress.allow_origins "https://page.example", "null"; }
 if req.path =^ "/off/" { progress.allow_origins (); progress.show; }
 else if req.path =^ "/any/" { progress.allow_origins "*"; progress.show; }
 else if req.path =^ "/jsonp/" { progress.show "jsonp"; }
+else if req.path =^ "/apache/" { progress.show "apache"; }
 else if req.path =^ "/events/" { progress.show "events"; }
 else if req.path =^ "/both/" { progress.cancel; progress.show; }
 else if req.path =^ "/all" { progress.show "dump"; }
@@ -78,6 +79,7 @@ def of_middleware(method: str = "GET", query: str = QUERY, **parameters: Any) ->
         ("/any/", {"allow_origins": "*"}),
         ("/both/", {"allow_origins": [PAGE, "null"], "cancels": True}),
         ("/jsonp/", {"allow_origins": [PAGE, "null"], "form": "jsonp"}),
+        ("/apache/", {"allow_origins": [PAGE, "null"], "form": "apache"}),
     ],
 )
 @pytest.mark.parametrize(
@@ -85,6 +87,7 @@ def of_middleware(method: str = "GET", query: str = QUERY, **parameters: Any) ->
     [
         ("GET", QUERY, {}),
         ("HEAD", QUERY, {}),
+        ("GET", f"{QUERY}&callback=f", {}),
         ("GET", "", {}),
         ("GET", "", {"x_progress_id": "a"}),
         ("GET", QUERY, {"if_none_match": '"x"'}),
@@ -132,6 +135,12 @@ def test_a_script_is_for_pages_that_may_read_it(
     fields = {} if origin is None else {"origin": origin}
     assert ask(site, "/jsonp/", **fields).status == status
     assert ask(site, "/jsonp/", sec_fetch_site="same-origin", **fields).status == 200
+
+
+def test_a_format_that_is_a_script_only_with_a_callback(site: Gateway) -> None:
+    assert ask(site, "/apache/", origin=EVIL).status == 200
+    assert ask(site, "/apache/", query=f"{QUERY}&callback=f", origin=EVIL).status == 403
+    assert ask(site, "/apache/", query=f"{QUERY}&callback=f", origin=PAGE).status == 200
 
 
 def test_a_repeated_poll_has_the_same_fields(site: Gateway) -> None:

@@ -13,6 +13,8 @@ import pytest
 from mod_progress import __version__
 from mod_progress.gateway.actions.basic_auth import BasicAuth, parse_passwords
 from mod_progress.gateway.actions.flow import ActionList, If
+from mod_progress.gateway.actions.rewrite import Rewrite, RewriteRule
+from mod_progress.gateway.actions.templates import Pattern
 from mod_progress.gateway.backends.actions import Proxy
 from mod_progress.gateway.backends.cgi_variables import cgi_variables
 from mod_progress.gateway.backends.fastcgi import FastCgiBackend
@@ -172,6 +174,13 @@ def test_the_server_on_a_unix_socket(scheme: str, host: str, name: bytes, port: 
 def test_an_absolute_target_says_the_host(plain: Seen) -> None:
     told = plain.variables("GET http://b:81/x?y HTTP/1.1", "Host: a")
     assert (told["HTTP_HOST"], told["REQUEST_URI"], told["PATH_INFO"]) == ("b:81", "/x?y", "/x")
+
+
+def test_a_program_learns_what_was_asked_for_and_what_a_rewrite_made_of_it(see: See) -> None:
+    rule = RewriteRule(Pattern((b"/index.php",)), Pattern((b"q=1",)))
+    told = see(Rewrite((rule,))).variables("GET /a%20b?c HTTP/1.1", "Host: a")
+    assert (told["REQUEST_URI"], told["REDIRECT_URI"]) == ("/a%20b?c", "/index.php?q=1")
+    assert (told["PATH_INFO"], told["QUERY_STRING"]) == ("/index.php", "q=1")
 
 
 def test_what_a_trusted_front_proxy_says(see: See) -> None:

@@ -13,7 +13,7 @@ from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE
 from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.formats import JSON, Format
-from mod_progress.show.question import Question, choose_format, inquire
+from mod_progress.show.question import Asking, Inquiry, Question, choose_format, inquire
 from mod_progress.show.responder import ASKING
 from mod_progress.tracker import logger
 
@@ -107,9 +107,8 @@ class Show:
         if self.expression is not None:
             query, _ = find_carried(exchange, self.expression)
         question = Question(request.method, query, request.named.get)
-        form = choose_format(question, self.form)
-        inquiry = inquire(question, form)
-        if exchange.origins is not None and self._minds_origin(exchange, form, inquiry is None):
+        inquiry = inquire(question, choose_format(question, self.form))
+        if exchange.origins is not None and _minds_origin(exchange, inquiry):
             return
         if inquiry is None:
             exchange.fallback = _MISSING_IDENTIFIER
@@ -118,19 +117,21 @@ class Show:
         else:
             exchange.handler = Poll(inquiry)
 
-    def _minds_origin(self, exchange: Exchange, form: Format, nameless: bool) -> bool:
-        """Take a preflight, or the question for a script of a page that may not read it.
 
-        A preflight that names no id may be for the actions that follow.
-        """
-        assert exchange.origins is not None
-        if is_preflight(exchange):
-            if nameless and not will_name(exchange):
-                exchange.fallback = MAY_ASK
-            else:
-                exchange.handler = MAY_ASK
-            return True
-        if nameless or not form.is_script or exchange.origins.let_run(exchange.request.named.get):
-            return False
-        exchange.handler = _NOT_FOR_THIS_PAGE
+def _minds_origin(exchange: Exchange, inquiry: Asking | None) -> bool:
+    """Take a preflight, or the question for a script of a page that may not read it.
+
+    A preflight that names no id may be for the actions that follow.
+    """
+    assert exchange.origins is not None
+    if is_preflight(exchange):
+        if inquiry is None and not will_name(exchange):
+            exchange.fallback = MAY_ASK
+        else:
+            exchange.handler = MAY_ASK
         return True
+    is_script = isinstance(inquiry, Inquiry) and inquiry.form.is_script
+    if not is_script or exchange.origins.let_run(exchange.request.named.get):
+        return False
+    exchange.handler = _NOT_FOR_THIS_PAGE
+    return True

@@ -42,7 +42,9 @@ def cgi_variables(exchange: Exchange, size: int | None, *, at_root: bool) -> Ite
     yield b"SERVER_SOFTWARE", _SOFTWARE
     yield b"SERVER_PROTOCOL", b"HTTP/1.%d" % request.minor
     yield b"REQUEST_METHOD", request.method.encode()
-    yield b"REQUEST_URI", request.target
+    yield b"REQUEST_URI", request.as_received.target
+    if request.target != request.as_received.target:
+        yield b"REDIRECT_URI", request.target
     yield b"QUERY_STRING", request.query
     yield b"REDIRECT_STATUS", b"200"  # PHP may be built to refuse to run without it
     yield from _connection(exchange)
