@@ -167,13 +167,19 @@ def test_an_asterisk_is_no_path(load_text: Load) -> None:
 
 def test_actions_that_run_again_start_from_what_came(load_text: Load) -> None:
     site = load_text(
-        MODULES + 'rewrite "^(.*)$" => "$1/b"; header.add "A" => "1"; req_header.add "B" => "2";'
+        MODULES
+        + 'rewrite "^(.*)$" => "$1/b"; header.add "A" => "1"; req_header.add "B" => "2";'
+        + 'if phys.path == "" { docroot "/var"; pathinfo; }'
     )
     exchange = run(site, "GET /a HTTP/1.1")
+    found = exchange.physical_path, exchange.path_info
+    assert found[1] == "/a/b"
     exchange.begin_again()
     assert (exchange.request.path, exchange.edits) == ("/a", ())
+    assert (exchange.docroot, exchange.physical_path, exchange.path_info) == (None, None, "")
     site.action(exchange)
     assert exchange.request.path == "/a/b"
+    assert (exchange.physical_path, exchange.path_info) == found
     assert len(exchange.edits) == 1
     assert [name for name, _ in exchange.request.fields].count(b"B") == 1
 

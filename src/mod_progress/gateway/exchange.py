@@ -196,6 +196,8 @@ class Exchange:
         """Forget what the actions have set that they would set anew, as they run once more."""
         self.handler = self.fallback = None
         self.edits = ()
+        self.docroot = self.physical_path = None
+        self.path_info = ""
         self.request = self.request.as_received
 
     def received(self, size: int) -> None:
