@@ -248,13 +248,16 @@ def _fastcgi(draft: Draft, argument: Argument) -> Action:
     address, *settings = argument.items() or (argument,)
     if len(settings) > 1:
         raise settings[1].refuse("an address and one list of settings")
+    keep_alive = bool(settings) and _keep_alive(settings[0])
+    return Proxy(draft.backend(FastCgiBackend, _backend_address(draft, address), keep_alive))
+
+
+def _keep_alive(settings: Argument) -> bool:
     keep_alive = False
-    for key, value in (
-        settings[0].pairs('settings such as ["keep_alive" => true]') if settings else ()
-    ):
+    for key, value in settings.pairs('settings such as ["keep_alive" => true]'):
         key.choice(("keep_alive",))
         keep_alive = value.flag()
-    return Proxy(draft.backend(FastCgiBackend, _backend_address(draft, address), keep_alive))
+    return keep_alive
 
 
 @ACTIONS.add("scgi", "mod_scgi")

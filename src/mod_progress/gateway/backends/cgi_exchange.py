@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from mod_progress.framing import BODILESS
 from mod_progress.gateway.backends.cgi_output import Output, StreamOutput
@@ -96,7 +97,7 @@ async def _receive_answer(
         else:
             await _answer(exchange, response, output)
         if exchange.body.finished and (sending is None or sending.done()):
-            let_go = lambda: upstream.leave(output)  # noqa: E731
+            let_go = partial(upstream.leave, output)
     except (Cut, Refusal) as error:
         raise cause_of(error, exchange, upstream, sending) from None
     finally:
