@@ -38,7 +38,7 @@ SIZED = b"POST /x?X-Progress-ID=i HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\
 CHUNKED = b"POST /x?X-Progress-ID=i HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 HEAD_OF_ANSWER = b"Content-Type: text/plain\r\n\r\n"
 
-#: What the application wrote of each request.
+#: A whole answer.
 OK = stdout(HEAD_OF_ANSWER + b"ok") + end()
 
 

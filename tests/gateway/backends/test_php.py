@@ -239,6 +239,7 @@ def test_a_gigabyte_is_uploaded_to_the_example_and_its_bar_is_true(site: Site) -
 def test_the_example_configuration(site: Site, tmp_path: Path) -> None:
     """It is the one of `examples/php.conf`, but for its places."""
     text = (EXAMPLES / "php.conf").read_text()
+    assert text[text.index("setup {") :] in (EXAMPLES.parent / "docs" / "php.md").read_text()
     for place, here in [
         ("127.0.0.1:8080", "127.0.0.1:0"),
         ("/var/www/html", str(site.root)),

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -121,9 +120,11 @@ def test_an_answer_without_a_body(gateway: Gateway) -> None:
 
 # What a real server does not do by itself.
 
+StartScript = Callable[[Callable[[Peer], None]], Front]
+
 
 @pytest.fixture(params=PROTOCOLS)
-def start(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[[Peer], None]], Front]]:
+def start(request: pytest.FixtureRequest) -> Iterator[StartScript]:
     fronts: list[Front] = []
 
     def begin(script: Callable[[Peer], None]) -> Front:
@@ -136,11 +137,8 @@ def start(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[[Peer],
         each.backend.close()
 
 
-Start = Any
-
-
 @pytest.mark.parametrize("byte_by_byte", [False, True])
-def test_an_answer_like_that_of_a_cgi_program(start: Start, byte_by_byte: bool) -> None:
+def test_an_answer_like_that_of_a_cgi_program(start: StartScript, byte_by_byte: bool) -> None:
     reply = b"Status: 202 Accepted\nX-A: b\n\nok"
 
     def script(peer: Peer) -> None:
@@ -159,7 +157,7 @@ def test_an_answer_like_that_of_a_cgi_program(start: Start, byte_by_byte: bool) 
 
 
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200 OK\r\n", b"?\n\n"])
-def test_no_answer_is_502(start: Start, reply: bytes) -> None:
+def test_no_answer_is_502(start: StartScript, reply: bytes) -> None:
     def script(peer: Peer) -> None:
         peer.take_through(b"abc")
         peer.send(reply)
@@ -171,7 +169,7 @@ def test_no_answer_is_502(start: Start, reply: bytes) -> None:
         assert client.answer().status == 502
 
 
-def test_an_answer_that_is_too_short_is_cut(start: Start) -> None:
+def test_an_answer_that_is_too_short_is_cut(start: StartScript) -> None:
     def script(peer: Peer) -> None:
         peer.take_through(b"abc")
         peer.send(b"Content-Length: 5\n\nok")
@@ -185,7 +183,7 @@ def test_an_answer_that_is_too_short_is_cut(start: Start) -> None:
     eventually(lambda: front.gateway.show("i")["state"] == "error")
 
 
-def test_a_client_that_leaves(start: Start) -> None:
+def test_a_client_that_leaves(start: StartScript) -> None:
     begun = threading.Event()
 
     def script(peer: Peer) -> None:

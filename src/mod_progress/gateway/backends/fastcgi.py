@@ -35,6 +35,9 @@ logger = logging.getLogger("mod_progress.gateway")
 #: Bytes of the longest line of an application's error stream that is logged as one.
 _LONGEST_LINE = 8 * 1024
 
+#: Lines of it that are logged of one piece of output: an application may send thousands.
+_MOST_LINES = 100
+
 #: The most bytes of framed output that are decoded at once.
 _PIECE = 256 * 1024
 
@@ -150,8 +153,10 @@ class FastCgiOutput(Output):
         if len(self._line) > _LONGEST_LINE or (decoder.finished and self._line):
             lines.append(self._line)
             self._line = b""
-        for line in lines:
+        for line in lines[:_MOST_LINES]:
             logger.warning("%s: %s", self.stream, _printable(line))
+        if len(lines) > _MOST_LINES:
+            logger.warning("%s: %d more lines", self.stream, len(lines) - _MOST_LINES)
 
 
 class _Part(Body):

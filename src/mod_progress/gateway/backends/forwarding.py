@@ -57,7 +57,7 @@ async def forward_interim(exchange: Exchange, response: ResponseHead) -> None:
     if exchange.request.minor:
         exchange.client.write(response_head(response.status, end_to_end_lines(response)))
         await exchange.client.drain()
-        await asyncio.sleep(0)  # a backend may send thousands: others have their turn
+    await asyncio.sleep(0)  # a backend may send thousands: others have their turn
 
 
 def forwarded_head(request: RequestHead, client: Client, size: int | None = None) -> bytes:
