@@ -65,6 +65,13 @@ def test_index_takes_the_directory_that_is_left(root: Path, path: str, file: str
     assert exchange.physical_path == f"{root}{file}"
 
 
+def test_another_docroot_begins_anew(root: Path) -> None:
+    exchange = Client().exchange("GET /app/x HTTP/1.1")
+    for action in (Docroot(str(root)), PathInfo(), Docroot(str(root / "bare"))):
+        action(exchange)
+    assert (exchange.physical_path, exchange.path_info) == (f"{root}/bare/app/x", "")
+
+
 def test_without_a_docroot_nothing_is_split() -> None:
     exchange = Client().exchange("GET /a/b HTTP/1.1")
     PathInfo()(exchange)

@@ -67,6 +67,7 @@ class Docroot:
         path = exchange.request.path.removeprefix(self.prefix)
         exchange.docroot = self.directory
         exchange.physical_path = self.directory.rstrip("/") + path
+        exchange.path_info = ""
 
 
 @dataclass(frozen=True, slots=True)
