@@ -204,6 +204,15 @@ def test_the_user_of_a_password(see: See) -> None:
     assert (told["AUTH_TYPE"], told["REMOTE_USER"]) == ("Basic", "ann")
 
 
+def test_a_rewritten_path(see: See, tmp_path: Path) -> None:
+    (tmp_path / "a.php").touch()
+    rewrite = Rewrite((RewriteRule(Pattern((b"/a.php/c",)), Pattern((b"d=e",))),))
+    seen = see(rewrite, Docroot(str(tmp_path)), PathInfo())
+    told = seen.variables("GET /pretty?x HTTP/1.1", "Host: a")
+    assert (told["REQUEST_URI"], told["REDIRECT_URI"]) == ("/pretty?x", "/a.php/c?d=e")
+    assert (told["SCRIPT_NAME"], told["PATH_INFO"], told["QUERY_STRING"]) == ("/a.php", "/c", "d=e")
+
+
 @pytest.mark.parametrize("end", ["", "/"])
 @pytest.mark.parametrize(
     ("path", "script", "path_info"),
