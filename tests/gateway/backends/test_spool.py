@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -180,3 +184,69 @@ def test_where_it_is_off_the_backend_gets_the_body_as_it_comes(
         eventually(lambda: backend.connections == 1)
         client.sendall(b"o")
         assert client.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    with Slow() as backend:
+        yield backend
+
+
+class Slow:
+    """A backend that reads the rest of a request when it is told to."""
+
+    def __init__(self) -> None:
+        self.resume = threading.Event()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Slow:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.resume.set()
+        self.thread.join()
+        self.listening.close()
+
+    def _serve(self) -> None:
+        connection, _ = self.listening.accept()
+        with connection, contextlib.suppress(ConnectionError):
+            connection.settimeout(20)
+            connection.recv(1000)
+            self.resume.wait()
+            while connection.recv(1 << 20):
+                pass
+
+
+def test_a_disk_that_fails_while_a_body_goes_on_is_500(
+    gateway: Callable[..., Gateway], slow: Slow, either: ssl.SSLContext | None
+) -> None:
+    """The file loses its end; the backend is not left waiting, and neither is the client."""
+    address = f"127.0.0.1:{slow.listening.getsockname()[1]}"
+    action = ActionList((BufferRequestBody(True), Proxy(HttpBackend(address))))
+    server = gateway(action, tls=either)
+    size = 32 * MEMORY
+    with server.connect() as client:
+        client.sendall(HEAD % (b"/", b"Content-Length: %d\r\n" % size) + bytes(size))
+        # The backend has the head when the whole body is on the disk.
+        held = eventually_found(lambda: spool_of(server, size))
+        os.truncate(held, 0)
+        slow.resume.set()
+        assert client.recv(12) == b"HTTP/1.1 500"
+
+
+def eventually_found(find: Callable[[], Path | None]) -> Path:
+    found: list[Path | None] = []
+    eventually(lambda: found.append(find()) or found[-1])
+    assert found[-1] is not None
+    return found[-1]
+
+
+def spool_of(server: Gateway, size: int) -> Path | None:
+    """Return the whole file that holds a body, by the worker's descriptor."""
+    for entry in Path(f"/proc/{server.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if str(entry.readlink()).endswith("(deleted)") and entry.stat().st_size == size:
+                return entry
+    return None

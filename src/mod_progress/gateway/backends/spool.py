@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.http.heads import Refusal
 from mod_progress.gateway.streams.body import Body, FileBody
 from mod_progress.gateway.streams.disk import disk_errors, write
 from mod_progress.gateway.streams.relay import save
+
+logger = logging.getLogger("mod_progress.gateway")
 
 #: Bytes of a body that are kept in memory; a larger one goes to a file.
 MEMORY = 1024 * 1024
@@ -29,6 +33,20 @@ class MemoryBody(Body):
         """Return all of it."""
         self.remaining = 0
         return self._data
+
+
+class _HeldBody(FileBody):
+    """A body that is whole in a file."""
+
+    __slots__ = ()
+
+    def take(self) -> bytes:
+        """Return the next piece; raises `Refusal` (500) where the disk fails."""
+        try:
+            return super().take()
+        except OSError as error:
+            logger.error("cannot read a body that was held back: %s", error.strerror or error)
+            raise Refusal(500, "the server cannot read its disk; its log says why") from None
 
 
 @asynccontextmanager
@@ -53,7 +71,7 @@ async def spooled(exchange: Exchange) -> AsyncIterator[Body]:
         with disk_errors(place):
             write(file, held)
             await save(body, file)
-            whole = FileBody(file, 0, file.tell())
+            whole = _HeldBody(file, 0, file.tell())
         yield whole
 
 

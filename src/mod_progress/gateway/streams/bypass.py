@@ -11,7 +11,7 @@ from io import FileIO
 from mod_progress.gateway.streams.body import Body, Count, FileBody
 from mod_progress.gateway.streams.disk import write
 from mod_progress.gateway.streams.errors import Cut, Slow
-from mod_progress.gateway.streams.pipes import NoPipe, pipes
+from mod_progress.gateway.streams.pipes import NoBypass, pipes
 from mod_progress.gateway.streams.readiness import HAVE_EPOLL, readiness
 from mod_progress.gateway.streams.stream import Bypass, Stream
 
@@ -126,7 +126,7 @@ class BodyBypass:
     async def run(self) -> None:
         """Move what is left of the body.
 
-        Raises `Cut`, or `Slow`, with the side that is at fault, OSError of a file, and `NoPipe`,
+        Raises `Cut`, or `Slow`, with the side that is at fault, OSError of a file, and `NoBypass`,
         after which the rest can be copied.
         """
         try:
@@ -171,7 +171,7 @@ class BodyBypass:
             self._wait_for(self._next())
         except Cut as cut:
             self._finish(cut)
-        except NoPipe as error:
+        except NoBypass as error:
             self._finish(error)
         except OSError as error:
             side = self._next()
@@ -365,14 +365,17 @@ class SendFile(BodyBypass):
 
     def _move(self) -> bool:
         body = self._body
-        size = os.sendfile(
-            self._sink.descriptor,
-            body.file.fileno(),
-            body.position,
-            min(body.remaining, _PIECE),
-        )
+        most = min(body.remaining, _PIECE)
+        try:
+            size = os.sendfile(self._sink.descriptor, body.file.fileno(), body.position, most)
+        except (BlockingIOError, ConnectionError, TimeoutError):
+            raise
+        except OSError:
+            size = 0
         if not size:
-            raise OSError("the file became shorter while it was sent")
+            # The file ends early, its disk fails, or its file system cannot do it (EINVAL of
+            # sendfile(2)). To copy shows which.
+            raise NoBypass
         body.advance(size)
         self._sink.stream.hand_over(size)
         if self._sent is not None:

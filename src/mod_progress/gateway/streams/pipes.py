@@ -10,8 +10,12 @@ from contextlib import suppress
 _PIPE_SIZE = 1024 * 1024
 
 
-class NoPipe(OSError):
-    """There is no pipe to borrow: the process has too many open files, or the system has."""
+class NoBypass(OSError):
+    """The kernel cannot move the bytes, so they are to be copied.
+
+    There is no pipe to borrow, as the process or the system has too many open files, or a file
+    cannot be sent.
+    """
 
 
 class Pipes:
@@ -28,13 +32,13 @@ class Pipes:
         self._idle: list[tuple[int, int]] = []
 
     def borrow(self) -> tuple[int, int]:
-        """Return the reading and the writing end of an empty pipe; raises `NoPipe`."""
+        """Return the reading and the writing end of an empty pipe; raises `NoBypass`."""
         if self._idle:
             return self._idle.pop()
         try:
             reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise NoPipe(error.errno, error.strerror) from None
+            raise NoBypass(error.errno, error.strerror) from None
         with suppress(OSError):  # over the user's limit: the size that the kernel gave will do
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         return reader, writer

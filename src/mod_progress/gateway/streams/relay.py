@@ -21,7 +21,7 @@ from mod_progress.gateway.streams.bypass import (
     SpliceToFile,
 )
 from mod_progress.gateway.streams.disk import write
-from mod_progress.gateway.streams.pipes import NoPipe
+from mod_progress.gateway.streams.pipes import NoBypass
 from mod_progress.gateway.streams.records import Records, SpliceRecords
 from mod_progress.gateway.streams.stream import Stream
 
@@ -51,7 +51,7 @@ async def _bypass_or_copy(
 ) -> None:
     try:
         await bypass.run()
-    except NoPipe:
+    except NoBypass:
         await _copy(body, sink, frame, sent)
 
 
@@ -66,7 +66,7 @@ async def _copy(body: Body, sink: Stream, frame: Frame | None, sent: Count | Non
 async def save(body: Body, file: FileIO) -> None:
     """Write what is left of ``body`` into ``file``; raises `Cut`, and OSError of the file."""
     if _can_splice(body):
-        with suppress(NoPipe):
+        with suppress(NoBypass):
             await SpliceToFile(body, file).run()
     while data := await body.read():
         write(file, data)
