@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -64,6 +65,8 @@ class Playground(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        # The system lets it grow to tens of megabytes else, so that a body that is held fits in.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         #: Where browsers reach it.
         self.url = f"http://127.0.0.1:{self.server_port}/"
         #: Answers GET /progress, where the playground is its own show.
