@@ -104,6 +104,11 @@ def choose_format(question: Question, form: Format) -> Format:
 Asking = Inquiry | Subscription | Unanswerable
 
 
+def asks_for_script(asking: Asking | None) -> bool:
+    """Whether the answer is a script, which any page can load and so read."""
+    return isinstance(asking, Inquiry) and asking.form.is_script
+
+
 def inquire(question: Question, form: Format) -> Asking | None:
     """Return what a question asks for in that format; None where it carries no valid id."""
     if form is EVENTS:

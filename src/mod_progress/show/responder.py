@@ -13,7 +13,7 @@ from mod_progress.show.cancel import CANCEL_METHOD, answer_cancel
 from mod_progress.show.dump import DUMP
 from mod_progress.show.formats import Format, find_format
 from mod_progress.show.origins import Origins
-from mod_progress.show.question import Inquiry, Question, choose_format, inquire
+from mod_progress.show.question import Question, asks_for_script, choose_format, inquire
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
@@ -89,8 +89,7 @@ class Responder:
         inquiry = inquire(question, form)
         if inquiry is None:
             return NO_IDENTIFIER
-        is_script = isinstance(inquiry, Inquiry) and inquiry.form.is_script
-        if is_script and not self._origins.let_run(question.field):
+        if asks_for_script(inquiry) and not self._origins.let_run(question.field):
             return NOT_FOR_THIS_PAGE
         return answer_inquiry(inquiry, self._tracker, self._ticker)
 

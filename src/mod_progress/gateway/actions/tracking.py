@@ -13,7 +13,13 @@ from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE
 from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.formats import JSON, Format
-from mod_progress.show.question import Asking, Inquiry, Question, choose_format, inquire
+from mod_progress.show.question import (
+    Asking,
+    Question,
+    asks_for_script,
+    choose_format,
+    inquire,
+)
 from mod_progress.show.responder import ASKING
 from mod_progress.tracker import logger
 
@@ -130,8 +136,7 @@ def _minds_origin(exchange: Exchange, inquiry: Asking | None) -> bool:
         else:
             exchange.handler = MAY_ASK
         return True
-    is_script = isinstance(inquiry, Inquiry) and inquiry.form.is_script
-    if not is_script or exchange.origins.let_run(exchange.request.named.get):
+    if not asks_for_script(inquiry) or exchange.origins.let_run(exchange.request.named.get):
         return False
     exchange.handler = _NOT_FOR_THIS_PAGE
     return True
