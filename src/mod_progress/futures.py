@@ -40,6 +40,40 @@ def map_future(
     return mapped
 
 
+def chain_future(
+    source: Future[Source],
+    change: Callable[[Source], Result | Future[Result]],
+    failed: Callable[[Exception], Result],
+) -> Future[Result]:
+    """Return a future of what ``change(result)`` returns, or of the result of that future.
+
+    Where ``source``, ``change`` or that future fails, ``failed`` is called with the exception and
+    returns the result instead.
+    """
+    chained: Future[Result] = Future()
+    chained.set_running_or_notify_cancel()  # so that nobody can cancel it
+
+    def settle(last: Future[Result]) -> None:
+        try:
+            chained.set_result(last.result())
+        except Exception as error:
+            chained.set_result(failed(error))
+
+    def go_on(source: Future[Source]) -> None:
+        try:
+            changed = change(source.result())
+        except Exception as error:
+            chained.set_result(failed(error))
+            return
+        if isinstance(changed, Future):
+            changed.add_done_callback(settle)
+        else:
+            chained.set_result(changed)
+
+    source.add_done_callback(go_on)
+    return chained
+
+
 def _result(source: Future[Source], failed: Callable[[Exception], Source] | None) -> Source:
     try:
         return source.result()

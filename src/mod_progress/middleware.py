@@ -12,12 +12,13 @@ from mod_progress.finished import EndNotifier, FinishedTransfer
 from mod_progress.identifier import name_in_query
 from mod_progress.options import MissingExtraError, OptionError, Options
 from mod_progress.show.answer import Answer
-from mod_progress.show.cancel import CANCEL_METHOD, is_from_owner
-from mod_progress.show.dashboard import answer_dashboard, dashboard_paths
+from mod_progress.show.cancel import is_from_owner
+from mod_progress.show.dashboard import answer_dashboard, dashboard_paths, is_list
 from mod_progress.show.dump import Permission, answer_dump
 from mod_progress.show.health import answer_health
-from mod_progress.show.question import Question
-from mod_progress.show.responder import ASKING, Responder
+from mod_progress.show.list_stream import LiveLists
+from mod_progress.show.question import ASKING, CANCEL_METHOD, Question
+from mod_progress.show.responder import Responder
 from mod_progress.show.script import script_paths, serve_script
 from mod_progress.show.ticker import Ticker
 from mod_progress.stores import open_store
@@ -77,8 +78,8 @@ class BaseMiddleware(Generic[App]):
     - ``dashboard``: a path that ends with a slash, such as ``/transfers/``, for a page of all
       transfers, to those whom ``dump`` permits it. None: there is no such page;
     - ``cancel``: a callable that says who may cancel any transfer, by a DELETE on the path
-      ``show``. It is called as ``dump`` is, and permits by returning True. Whoever has the owner's
-      form of an id needs no permission. None: nobody cancels anything;
+      ``show`` or in the dashboard. It is called as ``dump`` is, and permits by returning True.
+      Whoever has the owner's form of an id needs no permission. None: nobody cancels anything;
     - ``on_end``: a callable that is told of each transfer that has ended: a thread calls it with a
       `finished.FinishedTransfer`. What it raises is logged once.
 
@@ -140,8 +141,10 @@ class BaseMiddleware(Generic[App]):
         self._notifier = _make_notifier(on_end)
         if self._notifier is not None:
             self._notifier.follow(self._tracker.table)
+        ticker = self._make_ticker()
+        self._lists = None if ticker is None else LiveLists(ticker)
         self._responder = Responder(
-            self._tracker, format, allow_origins, self._make_ticker(), cancel is not None
+            self._tracker, format, allow_origins, ticker, cancel is not None
         )
         self._check_server()
 
@@ -156,7 +159,9 @@ class BaseMiddleware(Generic[App]):
         """Whether a request is for a path that the middleware answers itself."""
         if path == self._show:
             return self._responder.takes(method)
-        return path in self._own and method in ("GET", "HEAD")
+        if method == CANCEL_METHOD:
+            return self._is_for_rows(path)
+        return path in self._own and method in ASKING
 
     def _answer_to(self, question: Question, path: str) -> Answer | Future[Answer]:
         """Answer a request that `_asks`."""
@@ -176,6 +181,10 @@ class BaseMiddleware(Generic[App]):
             and question.method in ASKING
             and self._responder.asks_for_dump(question)
         )
+
+    def _is_for_rows(self, path: str) -> bool:
+        """Whether a path is that of a list whose rows may be cancelled, if somebody may."""
+        return self._permit_cancel is not None and path in self._dashboard and is_list(path)
 
     def _asks_for_metrics(self, path: str) -> bool:
         """Whether a request that `_asks` is one for the metrics."""
@@ -198,12 +207,15 @@ class BaseMiddleware(Generic[App]):
 
     def _cancel(self, question: Question, permitted: object) -> Answer | Future[Answer]:
         """Cancel a transfer, if the callable given as ``cancel`` permits it."""
-        if permitted not in (True, False, None):
-            logger.warning("no cancel: the callable returned a %s", type(permitted).__name__)
-        return self._responder.answer(question, permitted is True)
+        return self._responder.answer(question, _may_cancel(permitted))
 
-    def _dump(self, question: Question, path: str, permitted: object) -> Answer | Future[Answer]:
-        """Answer with all transfers, as far as the callable given as ``dump`` permits it."""
+    def _dump(
+        self, question: Question, path: str, permitted: object, cancels: object
+    ) -> Answer | Future[Answer]:
+        """Answer with all transfers, as far as the callable given as ``dump`` permits it.
+
+        ``cancels`` is what that given as ``cancel`` says, where `_is_for_rows`.
+        """
         if permitted is True:
             permission = Permission.CUT_IDS
         elif permitted == "ids":
@@ -213,8 +225,10 @@ class BaseMiddleware(Generic[App]):
             if permitted not in (False, None):
                 logger.warning("no dump: the callable returned a %s", type(permitted).__name__)
         if path in self._dashboard:
-            return answer_dashboard(path, question, self._tracker, permission)
-        return answer_dump(question, self._tracker, permission)
+            return answer_dashboard(
+                path, question, self._tracker, permission, self._lists, _may_cancel(cancels)
+            )
+        return answer_dump(question, self._tracker, permission, self._lists)
 
     def _considers(self, method: str) -> bool:
         """Whether a request may be tracked. With ``debug`` any may, to say why it is not."""
@@ -249,6 +263,13 @@ class BaseMiddleware(Generic[App]):
             return True
         logger.warning("ProgressMiddleware is there twice: a request is tracked once")
         return False
+
+
+def _may_cancel(permitted: object) -> bool:
+    """Whether the callable given as ``cancel``, which returned that, permits to cancel."""
+    if permitted not in (True, False, None):
+        logger.warning("no cancel: the callable returned a %s", type(permitted).__name__)
+    return permitted is True
 
 
 def _check_path(name: str, value: object) -> str:

@@ -92,7 +92,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         path = _path(scope)
         if self._asks_for_dump(question, path):
             permitted = await _ask_permission("dump", self._permit, scope)
-            answer = self._dump(question, path, permitted)
+            permit = self._permit_cancel if self._is_for_rows(path) else None
+            cancels = await _ask_permission("cancel", permit, scope)
+            answer = self._dump(question, path, permitted, cancels)
         elif self._asks_for_metrics(path):
             permitted = await _ask_permission("metrics", self._permit_metrics, scope)
             answer = self._measure(question, permitted)

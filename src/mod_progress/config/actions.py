@@ -112,7 +112,6 @@ def _without_argument(name: str, action: Action, module: str = "") -> None:
 
 _without_argument("progress.health", Health(), "mod_progress")
 _without_argument("progress.script", Script(), "mod_progress")
-_without_argument("progress.dashboard", Dashboard(), "mod_progress")
 _without_argument("pathinfo", PathInfo())
 _without_argument("access.deny", Deny(), "mod_access")
 
@@ -174,6 +173,14 @@ def _id_expression(argument: Argument) -> re.Pattern[bytes]:
         takes = 'an expression with a group for the id, such as "^/upload/([^/]+)$"'
         raise ConfigError(f"{argument.directive} takes {takes}", argument.place)
     return expression
+
+
+@ACTIONS.add("progress.dashboard", "mod_progress")
+def _dashboard(draft: Draft, argument: Argument) -> Action:
+    if argument.value is not None:
+        argument.choice(["cancel"])
+        return Dashboard(cancels=True)
+    return Dashboard()
 
 
 @ACTIONS.add("access.same_origin", "mod_access")

@@ -13,6 +13,7 @@ from typing import Protocol
 from mod_progress.gateway.limits import Limits
 from mod_progress.gateway.streams.stream import Stream
 from mod_progress.pacing import rest_after_poll
+from mod_progress.show.list_stream import LiveLists
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
@@ -42,6 +43,7 @@ class ServerState:
         "ending",
         "head_limits",
         "limits",
+        "lists",
         "loop",
         "now",
         "streams",
@@ -64,6 +66,8 @@ class ServerState:
         self.tracker = tracker
         #: Wakes those who watch transfers.
         self.ticker = Ticker(tracker)
+        #: The lists of transfers that somebody watches.
+        self.lists = LiveLists(self.ticker)
         self.limits = limits
         self.head_limits = limits.head
         #: Front proxies that are believed in what they say of their clients.

@@ -10,13 +10,15 @@ from posixpath import basename, join
 from urllib.parse import quote
 
 from mod_progress.show.answer import Answer, refuse
+from mod_progress.show.cancel import answer_cancel_of_row
 from mod_progress.show.dump import DUMP, Permission, answer_dump
 from mod_progress.show.formats import COMMON_FIELDS
-from mod_progress.show.question import Question
+from mod_progress.show.list_stream import LiveLists
+from mod_progress.show.question import CANCEL_METHOD, Question
 from mod_progress.show.web_files import serve_web_file
 from mod_progress.tracker import Tracker
 
-__all__ = ["FILES", "PAGE", "answer_dashboard", "dashboard_paths"]
+__all__ = ["FILES", "PAGE", "answer_dashboard", "dashboard_paths", "is_list"]
 
 #: The page, which is the folder itself.
 PAGE = "dashboard.html"
@@ -24,15 +26,18 @@ PAGE = "dashboard.html"
 #: What it loads. Numbers are written, and rates estimated, as the bars of the script do it.
 FILES = (
     "dashboard.css",
+    "dashboard-cancel.js",
     "dashboard.js",
     "dashboard-chart.js",
     "dashboard-detail.js",
     "dashboard-export.js",
     "dashboard-list.js",
+    "dashboard-live.js",
     "dashboard-source.js",
     "dashboard-transfers.js",
     "icon.svg",
     "progress.js",
+    "theme.css",
 )
 
 #: What the page may do: load its own files, and ask its own server. No other page may frame it.
@@ -52,16 +57,29 @@ def dashboard_paths(folder: str) -> frozenset[str]:
     return frozenset({folder, folder.rstrip("/") or folder, *inside})
 
 
+def is_list(path: str) -> bool:
+    """Whether a path of a dashboard is that of the list: rows are cancelled there."""
+    return basename(path) == DUMP
+
+
 def answer_dashboard(
-    path: str, question: Question, tracker: Tracker, permission: Permission
+    path: str,
+    question: Question,
+    tracker: Tracker,
+    permission: Permission,
+    lists: LiveLists | None = None,
+    cancels: bool = False,
 ) -> Answer | Future[Answer]:
-    """Answer what the last segment of ``path`` names, to a GET or a HEAD.
+    """Answer what the last segment of ``path`` names, to a GET or a HEAD, or to a DELETE of a row.
 
     Nothing is the page, ``dump`` the list. A name without a dot leads to a folder of that name.
+    ``lists`` and ``cancels`` are those of `dump.answer_dump`.
     """
     name = basename(path)
+    if permission is not Permission.NOTHING and question.method == CANCEL_METHOD:
+        return answer_cancel_of_row(question, tracker, cancels)
     if name == DUMP or permission is Permission.NOTHING:
-        return answer_dump(question, tracker, permission)
+        return answer_dump(question, tracker, permission, lists, cancels)
     if name in FILES:
         return serve_web_file(name, question.field)
     if not name:

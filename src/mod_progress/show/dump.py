@@ -11,19 +11,22 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from enum import Enum
 from typing import TypeVar, cast
 from urllib.parse import quote
 
 from mod_progress.framing import parse_number
 from mod_progress.futures import map_future
-from mod_progress.identifier import find_parameter, obscure
+from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
 from mod_progress.show.answer import Answer, refuse
-from mod_progress.show.formats import JSON, Fields
-from mod_progress.show.question import Question
-from mod_progress.stores.listing import DEFAULT_LIMIT, MOST_LIMIT, Cursor, Entry, Page, Query, Sort
+from mod_progress.show.events import NO_STREAM
+from mod_progress.show.formats import EVENTS, JSON, Fields
+from mod_progress.show.list_stream import MOST_STREAMED, LiveLists
+from mod_progress.show.live_list import Topic
+from mod_progress.show.question import ASKING, CANCEL_METHOD, Question, choose_format
+from mod_progress.show.rows import LISTED_STATES, count_states, describe
+from mod_progress.stores.listing import DEFAULT_LIMIT, MOST_LIMIT, Cursor, Page, Query, Sort
 from mod_progress.tracker import Tracker
 from mod_progress.transfer import State
 
@@ -43,7 +46,6 @@ _MOST_VALUE = 1000
 _MOST_AGE = 100 * 365 * 86_400
 
 _SORTS = [*Sort, *(f"-{sort}" for sort in Sort)]
-_LISTED_STATES = (State.RUNNING, State.DONE, State.ERROR)
 
 _Value = TypeVar("_Value")
 
@@ -63,44 +65,61 @@ _FORBIDDEN = refuse(403, f"the format {DUMP} is not for you")
 
 
 def answer_dump(
-    question: Question, tracker: Tracker, permission: Permission
+    question: Question,
+    tracker: Tracker,
+    permission: Permission,
+    lists: LiveLists | None = None,
+    cancels: bool = False,
 ) -> Answer | Future[Answer]:
-    """Answer a question for all transfers, at once where it is refused."""
+    """Answer a question for all transfers, at once where it is refused.
+
+    Who accepts a stream gets one out of ``lists``; without these there is none. ``cancels`` is
+    whether who asks may cancel the transfers, by a DELETE on the same address: the answer says so.
+    """
     if permission is Permission.NOTHING:
         return _FORBIDDEN
+    streams = choose_format(question, JSON) is EVENTS
     try:
-        query = parse_query(question.query)
+        query = parse_query(question.query, MOST_STREAMED if streams else MOST_LIMIT)
     except OptionError as error:
         return refuse(400, str(error))
     whole = permission is Permission.WHOLE_IDS
+    if streams:
+        return NO_STREAM if lists is None else lists.answer(Topic(query, whole, cancels))
     known = question.field(b"if-none-match") or b""
 
     def present(listed: Page | Exception) -> Answer:
         if isinstance(listed, Exception):
             return refuse(503, f"the transfers cannot be listed: {listed}")
-        return _compare(_present(listed, question.query, whole), known)
+        return _compare(_present(listed, question.query, whole, cancels), known)
 
     listed = cast("Future[Page | Exception]", tracker.page(query))
     return map_future(listed, present, lambda error: error)
 
 
-def parse_query(query: bytes) -> Query:
-    """Return what the parameters of a request ask for. Raises `OptionError`.
+def parse_query(query: bytes, most: int = MOST_LIMIT) -> Query:
+    """Return what the parameters of a request ask for, up to ``most`` entries.
 
-    A parameter without a value is as good as none.
+    Raises `OptionError`. A parameter without a value is as good as none.
     """
     reverse, sort = _read(query, "sort", _parse_sort, f"one of {', '.join(_SORTS)}") or (
         False,
         Sort.STARTED,
     )
     return Query(
-        _read(query, "state", _parse_state, f"one of {', '.join(_LISTED_STATES)}"),
+        _read(query, "state", _parse_state, f"one of {', '.join(LISTED_STATES)}"),
         _read(query, "path", str, "") or "",
         _read(query, "peer", str, "") or "",
         _read(query, "age", _parse_age, "a number of seconds") or 0.0,
         sort,
         reverse,
-        _read(query, "limit", _parse_limit, f"a number from 1 to {MOST_LIMIT}") or DEFAULT_LIMIT,
+        _read(
+            query,
+            "limit",
+            lambda text: parse_number(text, most) or None,
+            f"a number from 1 to {most}",
+        )
+        or DEFAULT_LIMIT,
         _read(query, "after", Cursor.parse, "what the answer before named as the next page"),
     )
 
@@ -124,7 +143,7 @@ def _parse_sort(text: str) -> tuple[bool, Sort] | None:
 
 
 def _parse_state(text: str) -> State | None:
-    return State(text) if text in _LISTED_STATES else None
+    return State(text) if text in LISTED_STATES else None
 
 
 def _parse_age(text: str) -> float | None:
@@ -132,45 +151,15 @@ def _parse_age(text: str) -> float | None:
     return None if number is None else float(number)
 
 
-def _parse_limit(text: str) -> int | None:
-    return parse_number(text, MOST_LIMIT) or None
-
-
-def _present(page: Page, query: bytes, whole: bool) -> Answer:
-    lines = ",\n".join(json.dumps(_describe(entry, whole)) for entry in page.entries)
-    states = ", ".join(f"{state}={page.states.get(state, 0)}" for state in _LISTED_STATES)
+def _present(page: Page, query: bytes, whole: bool, cancels: bool) -> Answer:
+    lines = ",\n".join(json.dumps(describe(entry, whole)) for entry in page.entries)
+    states = ", ".join(f"{state}={count}" for state, count in count_states(page).items())
     fields: Fields = (*JSON.fields, (TOTAL, str(page.total)), (STATES, states))
+    if cancels:
+        fields += (("Allow", ", ".join((*ASKING, CANCEL_METHOD))),)
     if page.after is not None:
         fields += (("Link", f'<{_next(query, page.after)}>; rel="next"'),)
     return Answer(200, fields, f"[{lines}]\n".encode())
-
-
-def _describe(entry: Entry, whole: bool) -> dict[str, object]:
-    identifier, snapshot, details, rate = entry
-    return {
-        "id": identifier if whole else obscure(identifier),
-        "method": details.method,
-        "path": details.path,
-        "peer": details.peer,
-        "direction": snapshot.direction,
-        "started": _describe_moment(snapshot.started / 1e9),
-        "state": snapshot.state,
-        "received": snapshot.received,
-        "sent": snapshot.sent,
-        "request_size": snapshot.request_size,
-        "response_size": snapshot.response_size,
-        "status": snapshot.status,
-        "rate": None if rate is None else round(rate),
-    }
-
-
-def _describe_moment(seconds: float) -> str | None:
-    """Return a time in UTC as RFC 3339 has it; None where it is none."""
-    try:
-        moment = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 #: The parameter that says where a page begins, and all that is no part of a query (RFC 3986).

@@ -38,7 +38,7 @@ HEARTBEAT = 15.0
 
 #: The first bytes: milliseconds after which an EventSource comes back. They go out at once, so that
 #: the client knows that the stream is open.
-_BEGIN = b"retry: 1000\n\n"
+BEGIN = b"retry: 1000\n\n"
 
 _BEAT = b":\n\n"
 
@@ -97,7 +97,7 @@ class EventStream(Watcher):
         self.due = False
         if self.ended:
             return b""
-        parts = [] if self._begun else [_BEGIN]
+        parts = [] if self._begun else [BEGIN]
         self._begun = True
         parts += self._news()
         now = self._ticker.clock()

@@ -33,7 +33,7 @@ _PREFLIGHT: Fields = (
 _ORIGIN = re.compile(rb"([a-z][a-z0-9+.-]*://([^/?#]+))", re.IGNORECASE).match
 
 #: Values of Sec-Fetch-Site (Fetch Metadata) that a page of another origin cannot cause.
-_OWN_SITES = (b"same-origin", b"none")
+OWN_SITES = (b"same-origin", b"none")
 
 
 class Origins:
@@ -77,7 +77,7 @@ class Origins:
         ``field`` returns the value of a request header, by its name in lower case. A page can keep
         its browser from sending a Referer, but cannot have it send another origin's.
         """
-        if not self._allowed or "*" in self._allowed or field(b"sec-fetch-site") in _OWN_SITES:
+        if not self._allowed or "*" in self._allowed or field(b"sec-fetch-site") in OWN_SITES:
             return True
         page = _ORIGIN(field(b"origin") or field(b"referer") or b"")
         if page is None:

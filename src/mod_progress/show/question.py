@@ -21,6 +21,10 @@ from mod_progress.show.dialects import CALLBACK_PARAMETER as DIALECT_CALLBACK_PA
 from mod_progress.show.formats import EVENTS, Dialect, Format
 from mod_progress.transfer import Snapshot
 
+#: The methods of a question, and of a request to cancel.
+ASKING = ("GET", "HEAD")
+CANCEL_METHOD = "DELETE"
+
 #: The most seconds that a question may wait for news. Many proxies give an answer up that has not
 #: begun after 60 (nginx's proxy_read_timeout).
 MOST_WAIT = 30

@@ -9,19 +9,23 @@ from mod_progress.identifier import find_parameter
 from mod_progress.options import OptionError
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE, Answer, refuse
 from mod_progress.show.answering import answer_inquiry
-from mod_progress.show.cancel import CANCEL_METHOD, answer_cancel
+from mod_progress.show.cancel import answer_cancel
 from mod_progress.show.dump import DUMP
 from mod_progress.show.formats import Format, find_format
 from mod_progress.show.origins import Origins
-from mod_progress.show.question import Question, asks_for_script, choose_format, inquire
+from mod_progress.show.question import (
+    ASKING,
+    CANCEL_METHOD,
+    Question,
+    asks_for_script,
+    choose_format,
+    inquire,
+)
 from mod_progress.show.ticker import Ticker
 from mod_progress.tracker import Tracker
 
 #: The query parameter that names the format of the answer.
 FORMAT_PARAMETER = "format"
-
-#: The methods of a question.
-ASKING = ("GET", "HEAD")
 
 _REFUSED = refuse(405, "transfers cannot be cancelled here")
 _CANCELS_NOTHING = _REFUSED._replace(fields=(*_REFUSED.fields, ("Allow", ", ".join(ASKING))))

@@ -104,6 +104,9 @@ class Watcher:
         """Look at the readings of the topics. Sets `due` to false before that."""
         raise NotImplementedError
 
+    def dropped(self) -> None:
+        """Nobody wakes it any more: to wake it failed."""
+
 
 class Ticker:
     """Wakes watchers. Safe to use from any thread.
@@ -152,7 +155,7 @@ class Ticker:
             self._news.set()
         else:
             watcher.until = 0.0
-            self._wake([watcher])
+            self.wake([watcher])
 
     def leave(self, watcher: Watcher) -> None:
         """Forget ``watcher``, and the transfers that nobody else watches."""
@@ -170,7 +173,7 @@ class Ticker:
         self._closed = True
         with self._lock:
             watchers = list(self._watchers)
-        self._wake(watchers)
+        self.wake(watchers)
 
     @property
     def ending(self) -> bool:
@@ -226,7 +229,7 @@ class Ticker:
         moved = self._look(topics)
         with self._lock:
             watching = [watcher for topic in moved for watcher in topic.watchers]
-        self._wake([*arrived, *watching, *timed])
+        self.wake([*arrived, *watching, *timed])
         if ticks:
             cost = time.thread_time() - began
             self._next_tick = now + max(TICK, cost / SHARE, self._loop_cost / LOOP_SHARE)
@@ -244,7 +247,7 @@ class Ticker:
                 moved.append(topic)
         return moved
 
-    def _wake(self, watchers: Iterable[Watcher]) -> None:
+    def wake(self, watchers: Iterable[Watcher]) -> None:
         """Wake those that are not awake, with one call to each thread that serves some."""
         due = defaultdict(list)
         for watcher in watchers:
@@ -256,7 +259,7 @@ class Ticker:
                 post(partial(self._wake_here, post, served))
             except Exception:  # the event loop is closed, and its watchers did not leave
                 for watcher in served:
-                    self.leave(watcher)
+                    self._drop(watcher)
 
     def _wake_here(self, post: Post, watchers: Sequence[Watcher]) -> None:
         """Wake watchers in the thread that serves them, and note what that costs."""
@@ -266,11 +269,15 @@ class Ticker:
                 watcher.wake()
             except Exception as error:
                 self._faults.report("a watcher is dropped", error)
-                self.leave(watcher)
+                self._drop(watcher)
         if post is not call_here:
             # In an event loop the first of these calls comes after the tasks that were just woken,
             # and the second after the loop has written what they sent.
             post(partial(post, partial(self._note_cost, began)))
+
+    def _drop(self, watcher: Watcher) -> None:
+        self.leave(watcher)
+        watcher.dropped()
 
     def _note_cost(self, began: float) -> None:
         self._loop_cost = time.thread_time() - began

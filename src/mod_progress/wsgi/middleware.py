@@ -82,7 +82,9 @@ class ProgressMiddleware(BaseMiddleware[Application]):
         path = _path(environ)
         if self._asks_for_dump(question, path):
             permitted = _ask_permission("dump", self._permit, environ)
-            answer = self._dump(question, path, permitted)
+            permit = self._permit_cancel if self._is_for_rows(path) else None
+            cancels = _ask_permission("cancel", permit, environ)
+            answer = self._dump(question, path, permitted, cancels)
         elif self._asks_for_metrics(path):
             permitted = _ask_permission("metrics", self._permit_metrics, environ)
             answer = self._measure(question, permitted)

@@ -10,8 +10,8 @@ from mod_progress.gateway.actions.origins import MAY_CANCEL, is_preflight, will_
 from mod_progress.gateway.actions.path_identifier import find_carried
 from mod_progress.gateway.actions.poll import let_read, send_answer_when_ready
 from mod_progress.gateway.exchange import Exchange
-from mod_progress.show.cancel import CANCEL_METHOD, answer_cancel
-from mod_progress.show.question import Question
+from mod_progress.show.cancel import answer_cancel
+from mod_progress.show.question import CANCEL_METHOD, Question
 
 
 @dataclass(frozen=True, slots=True)

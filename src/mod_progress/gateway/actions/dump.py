@@ -20,4 +20,5 @@ class Dump(Reading):
 
     def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
         """Return the page."""
-        return answer_dump(question, exchange.tracker, self.permission)
+        lists = exchange.client.state.lists
+        return answer_dump(question, exchange.tracker, self.permission, lists)

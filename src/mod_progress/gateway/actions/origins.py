@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from mod_progress.gateway.actions.poll import send_answer
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.identifier import FIELD
-from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.origins import Origins
-from mod_progress.show.responder import ASKING
+from mod_progress.show.question import ASKING, CANCEL_METHOD
 
 
 @dataclass(frozen=True, slots=True)

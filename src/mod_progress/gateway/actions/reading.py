@@ -10,23 +10,27 @@ from mod_progress.gateway.exchange import Answering, Exchange, MethodNotAllowed
 from mod_progress.show.answer import Answer
 from mod_progress.show.question import Question
 
-_METHODS = ("GET", "HEAD")
-_OTHER_METHOD = MethodNotAllowed(_METHODS)
+METHODS = ("GET", "HEAD")
 
 
 class Reading(Answering):
-    """Answers any request that nothing has answered before it; a method that writes is refused."""
+    """Answers any request that nothing has answered before it; one of another method is refused."""
 
     __slots__ = ()
 
     def handle(self, exchange: Exchange) -> Awaitable[None] | None:
         """Answer, at once or when the answer is there."""
         request = exchange.request
-        if request.method not in _METHODS:
-            _OTHER_METHOD.handle(exchange)
+        methods = self.methods(exchange)
+        if request.method not in methods:
+            MethodNotAllowed(methods).handle(exchange)
             return None
         question = Question(request.method, request.query, request.named.get)
         return send_answer_when_ready(exchange, self.answer(exchange, question))
+
+    def methods(self, exchange: Exchange) -> tuple[str, ...]:
+        """Return the methods of requests that are answered."""
+        return METHODS
 
     def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
         """Return the answer."""

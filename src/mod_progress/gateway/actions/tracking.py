@@ -11,16 +11,16 @@ from mod_progress.gateway.actions.poll import Poll, Refused
 from mod_progress.gateway.exchange import Exchange, MethodNotAllowed
 from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER, NOT_FOR_THIS_PAGE
-from mod_progress.show.cancel import CANCEL_METHOD
 from mod_progress.show.formats import JSON, Format
 from mod_progress.show.question import (
+    ASKING,
+    CANCEL_METHOD,
     Asking,
     Question,
     asks_for_script,
     choose_format,
     inquire,
 )
-from mod_progress.show.responder import ASKING
 from mod_progress.tracker import logger
 
 
