@@ -1,5 +1,6 @@
 /** The rows: of thousands, only those in view are in the document. */
 
+import { isCancellable } from "./dashboard-cancel.js";
 import { speed } from "./dashboard-transfers.js";
 import { duration, size } from "./progress.js";
 
@@ -62,17 +63,23 @@ export class List {
   #rows;
   #head;
   #open;
+  #cancel;
+  #cancels = false;
   #transfers = [];
   #active = null;
   #slots = [];
   #height = 0;
 
-  /** Show rows in the element `grid`; `open` is called with the transfer that people choose. */
-  constructor(grid, open) {
+  /**
+   * Show rows in the element `grid`. `open` is called with the transfer that people choose, `cancel`
+   * with the one that they want to cancel.
+   */
+  constructor(grid, open, cancel) {
     this.#grid = grid;
     this.#head = grid.querySelector("#head");
     this.#rows = grid.querySelector("#rows");
     this.#open = open;
+    this.#cancel = cancel;
     this.#rows.addEventListener("click", ({ target }) => this.#click(target));
     const redraw = () => requestAnimationFrame(() => this.draw());
     addEventListener("scroll", redraw, { passive: true });
@@ -85,9 +92,11 @@ export class List {
     return this.#transfers;
   }
 
-  /** Show these transfers, in this order. */
-  show(transfers) {
+  /** Show these transfers, in this order; `cancels` is whether people may cancel them. */
+  show(transfers, cancels) {
     this.#transfers = transfers;
+    this.#cancels = cancels;
+    this.#grid.toggleAttribute("data-cancels", cancels);
     this.#grid.setAttribute("aria-rowcount", transfers.length + 1);
     this.draw();
   }
@@ -135,13 +144,20 @@ export class List {
     if (this.#transfers.includes(this.#active)) this.#open(this.#active);
   }
 
+  /** Cancel the chosen transfer, where that can be. */
+  cancelActive() {
+    const active = this.#transfers.includes(this.#active) ? this.#active : null;
+    if (active && this.#cancels && isCancellable(active)) this.#cancel(active);
+  }
+
   #click(target) {
     const clicked = target.closest("[role=row]");
     const slot = this.#slots.find(({ element }) => element === clicked);
     if (!slot) return;
     this.#active = slot.transfer;
     this.draw();
-    this.#open(slot.transfer);
+    if (target.closest("button")) this.cancelActive();
+    else this.#open(slot.transfer);
   }
 
   #measure() {
@@ -162,12 +178,14 @@ export class List {
     bar.setAttribute("aria-label", COLUMNS.progress.label);
     texts.progress.before(bar);
     texts.path.dir = "ltr";
+    const button = cancelButton();
+    row.append(button.parentElement);
     this.#rows.append(row);
-    this.#slots.push({ element: row, texts, bar });
+    this.#slots.push({ element: row, texts, bar, button });
   }
 
   #fill(slot, transfer, index) {
-    const { element: row, texts, bar } = slot;
+    const { element: row, texts, bar, button } = slot;
     slot.transfer = transfer;
     row.id = `row-${index}`;
     row.setAttribute("aria-rowindex", index + 2);
@@ -176,6 +194,8 @@ export class List {
     row.style.insetBlockStart = `${index * this.#height}px`;
     for (const [name, { text }] of Object.entries(COLUMNS)) setText(texts[name], text(transfer));
     texts.path.title = transfer.entry.path;
+    button.hidden = !isCancellable(transfer);
+    button.setAttribute("aria-label", `Cancel ${transfer.entry.path}`);
     if (transfer.share === null) bar.removeAttribute("value");
     else bar.value = transfer.share;
   }
@@ -185,6 +205,18 @@ function element(name, role) {
   const made = document.createElement(name);
   made.setAttribute("role", role);
   return made;
+}
+
+/** Return a button in a cell. The keys work on the rows, so they do not stop at it. */
+function cancelButton() {
+  const cell = element("div", "gridcell");
+  cell.className = "cancel";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.tabIndex = -1;
+  button.textContent = "Cancel";
+  cell.append(button);
+  return button;
 }
 
 function setText(node, text) {

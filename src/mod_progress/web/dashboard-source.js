@@ -1,4 +1,4 @@
-/** Asks the server for all transfers, page by page. */
+/** Asks the server for all transfers, page by page, where it does not push them. */
 
 const FIRST_PAGE = "dump?sort=state&limit=1000";
 
@@ -19,8 +19,8 @@ export class Source {
   #kept = new Map();
 
   /**
-   * Return `{entries, states, total, now}`: the transfers as the server describes them, how many it
-   * has of each state and in all, and its time in milliseconds.
+   * Return `{entries, states, total, cancels, now}`: the transfers as the server describes them, how
+   * many it has of each state and in all, whether they may be cancelled, and its time in milliseconds.
    */
   async load() {
     const kept = new Map();
@@ -36,7 +36,8 @@ export class Source {
       address = page.next;
     }
     this.#kept = kept;
-    return { entries, states: first.states, total: first.total, now: first.now };
+    const { states, total, cancels, now } = first;
+    return { entries, states, total, cancels, now };
   }
 }
 
@@ -56,6 +57,7 @@ async function ask(address, known) {
     next: next ? new URL(next, address).href : null,
     states: statesOf(headers.get("X-Progress-States") ?? ""),
     total: Number(headers.get("X-Progress-Total")),
+    cancels: /\bDELETE\b/.test(headers.get("Allow")),
     now,
   };
 }
@@ -88,7 +90,11 @@ function statesOf(text) {
 
 /** The browser's time, unless the server's differs from it. */
 function serverTime(response) {
-  const now = Date.now();
-  const said = Date.parse(response.headers.get("Date"));
-  return Math.abs(said - now) > SAME_TIME ? said : now;
+  return Date.now() + timeOffset(Date.parse(response.headers.get("Date")));
+}
+
+/** Return the milliseconds by which the server's time is ahead, if it says this one now. */
+export function timeOffset(said) {
+  const offset = said - Date.now();
+  return Math.abs(offset) > SAME_TIME ? offset : 0;
 }

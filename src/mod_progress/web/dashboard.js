@@ -1,9 +1,11 @@
-/** The dashboard: asks for all transfers once a second, and shows them (docs/dashboard.md). */
+/** The dashboard: shows all transfers, as the server pushes them (docs/dashboard.md). */
 
+import { Cancel } from "./dashboard-cancel.js";
 import { Chart } from "./dashboard-chart.js";
 import { Detail } from "./dashboard-detail.js";
 import { save, toCsv, toJson } from "./dashboard-export.js";
 import { COLUMNS, List } from "./dashboard-list.js";
+import { Live } from "./dashboard-live.js";
 import { MOST_ROWS, Source, SourceError } from "./dashboard-source.js";
 import { Transfers, filtered, sorted, speed } from "./dashboard-transfers.js";
 
@@ -17,46 +19,66 @@ const source = new Source();
 const transfers = new Transfers();
 const chart = new Chart(find("chart"), find("peak"));
 const detail = new Detail(find("detail"));
-const list = new List(find("grid"), (transfer) => detail.open(transfer));
+const cancel = new Cancel(find("cancel"), find("outcome"));
+const list = new List(
+  find("grid"),
+  (transfer) => detail.open(transfer),
+  (transfer) => cancel.ask(transfer),
+);
+const live = new Live({ news: show, trouble: sayTrouble, lost: () => wake() });
 
 let column = "state";
 let reverse = false;
 let paused = false;
+let cancels = false;
 let wake = () => {};
 
-/** Ask again and again, while the page is visible and not paused. */
+/** Follow the stream while the page is visible and not paused. Without one, ask again and again. */
 async function run() {
   for (;;) {
+    if (paused || document.hidden) live.close();
+    const asks = !paused && !document.hidden && !live.follow();
     const began = performance.now();
-    const failed = paused || document.hidden ? false : !(await refresh());
+    const failed = asks && !(await refresh());
     // A list that takes long to make is asked for less often.
     const took = performance.now() - began;
-    await rest(failed ? FAILED_PACE : Math.max(PACE, took));
+    await rest(asks ? (failed ? FAILED_PACE : Math.max(PACE, took)) : Infinity);
   }
 }
 
 function rest(milliseconds) {
   return new Promise((resolve) => {
     wake = resolve;
-    if (!paused && !document.hidden) setTimeout(resolve, milliseconds);
+    if (milliseconds < Infinity) setTimeout(resolve, milliseconds);
   });
 }
 
-/** Return whether it worked. */
+/** Ask for the list; return whether it worked. */
 async function refresh() {
   try {
-    transfers.update(await source.load());
+    show(await source.load());
+    return true;
   } catch (error) {
     if (!(error instanceof SourceError)) reportError(error);
-    say(`${error.message}. It is asked again.`);
+    sayTrouble(error.message);
     return false;
   }
-  if (paused) return true;
+}
+
+/** Show what `Source.load` returned, or what was pushed. */
+function show(news) {
+  transfers.update(news);
+  if (paused) return;
+  cancels = news.cancels;
+  find("cancel-key").hidden = !cancels;
   say("Live");
   drawTotals();
   drawRows();
   detail.draw();
-  return true;
+}
+
+function sayTrouble(problem) {
+  say(`${problem}. It is asked again.`);
 }
 
 function say(text) {
@@ -78,7 +100,7 @@ function drawTotals() {
 function drawRows() {
   const all = transfers.all;
   const chosen = filtered(all, find("filter").value, find("state").value);
-  list.show(sorted(chosen, COLUMNS[column].value, reverse));
+  list.show(sorted(chosen, COLUMNS[column].value, reverse), cancels);
   const missing = transfers.total - all.length;
   const of = chosen.length < all.length ? ` of ${all.length.toLocaleString("en")}` : "";
   const more = missing > 0 && all.length >= MOST_ROWS ? `; ${missing.toLocaleString("en")} more` : "";
@@ -107,11 +129,16 @@ function drawHead() {
     cell.append(button);
     row.append(cell);
   }
+  const cell = document.createElement("div");
+  cell.setAttribute("role", "columnheader");
+  cell.setAttribute("aria-label", "Cancel");
+  cell.className = "cancel";
+  row.append(cell);
   markSort();
 }
 
 function markSort() {
-  for (const cell of find("head").querySelectorAll("[role=columnheader]")) {
+  for (const cell of find("head").querySelectorAll("[role=columnheader]:not(.cancel)")) {
     const sort = cell.className !== column ? "none" : reverse ? "descending" : "ascending";
     cell.setAttribute("aria-sort", sort);
   }
@@ -141,11 +168,12 @@ const MOVES = {
 
 function pressed(event) {
   const { key, target } = event;
-  if (event.ctrlKey || event.altKey || event.metaKey || find("detail").open) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   if (target.matches("input, select")) return;
   const atRows = target === find("grid") || target === document.body;
   if (key === "/") find("filter").focus();
   else if (key === "p") togglePause();
+  else if (key === "c" && atRows) list.cancelActive();
   else if (atRows && MOVES[key]) {
     find("grid").focus({ preventScroll: true });
     list.move(MOVES[key]());

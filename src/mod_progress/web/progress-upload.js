@@ -1,5 +1,5 @@
 /**
- * `upload` and `watch`, for people who write their own page:
+ * `upload`, `watch` and `cancel`, for people who write their own page:
  *
  *     import { upload } from "./progress-upload.js";
  *
@@ -49,6 +49,34 @@ export async function* watch(identifier, { show = "/progress", signal } = {}) {
   } finally {
     unsubscribe();
     signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Milliseconds for the answer to a request to cancel. */
+const PATIENCE = 10_000;
+
+/**
+ * Have the server end a transfer, wherever it runs and whatever is in between.
+ *
+ * It takes the owner's form of the id ("own~…"), and a server that lets owners cancel: the middlewares'
+ * `cancel=`, the gateway's `progress.cancel`.
+ *
+ * @param {string} identifier
+ * @param {object} [options]
+ * @param {string|URL} [options.show] where the server tells the progress
+ * @returns {Promise<number>} the status of the answer: 204 where the transfer has ended, 202 where it
+ *   ends within about a second, 404 where there is none, 405 where nobody may; 0 without an answer
+ */
+export async function cancel(identifier, { show = "/progress" } = {}) {
+  try {
+    const { status } = await fetch(withIdentifier(show, identifier), {
+      method: "DELETE",
+      keepalive: true, // also where the page is left now
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    return status;
+  } catch {
+    return 0;
   }
 }
 

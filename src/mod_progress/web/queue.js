@@ -1,7 +1,7 @@
 /** The uploads of the page: some run, the others wait for their turn. */
 
 import { ask, freshIdentifier, withIdentifier } from "./progress.js";
-import { UploadFailure, upload } from "./progress-upload.js";
+import { UploadFailure, cancel, upload } from "./progress-upload.js";
 
 /**
  * Uploads at a time. A browser opens six connections to a server, for all of its tabs: two tabs may
@@ -18,6 +18,9 @@ const LONGEST_PAUSE = 4000;
 
 /** One file on its way to the server. It dispatches "change" whenever something of it changes. */
 export class Upload extends EventTarget {
+  /** Whether the server lets owners cancel, as far as it is known. */
+  static #serverCancels = true;
+
   /** @type {"waiting"|"running"|"lost"|"saved"|"failed"} */
   state = "waiting";
   identifier = freshIdentifier();
@@ -39,9 +42,17 @@ export class Upload extends EventTarget {
     return this.state === "saved" || this.state === "failed";
   }
 
+  /** End it. What the server has of it is told to end too, as a proxy may hold the connection. */
   cancel() {
+    if (this.received && Upload.#serverCancels) this.#cancelAtServer();
     this.#cancelling.abort();
     if (this.state === "waiting") this.#fail(new UploadFailure("cancelled"));
+  }
+
+  async #cancelAtServer() {
+    const status = await cancel(this.identifier, { show: this.show });
+    // It is not asked again: a browser reports each refusal in its console.
+    if (status === 405) Upload.#serverCancels = false;
   }
 
   /** Send it until it is saved or has failed. A server that is gone is waited for. */

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
+from mod_progress.gateway.actions.answers import Respond
+from mod_progress.gateway.actions.cancel import Cancel
 from mod_progress.gateway.actions.flow import ActionList, Choose, If
 from mod_progress.gateway.actions.same_origin import SameOrigin
 from mod_progress.gateway.actions.tracking import SetOptions, Show, Track
@@ -18,6 +20,12 @@ from mod_progress.gateway.files.uploads import StoreUploads
 #: The paths to which the built-in page sends its files, and where it asks for their progress.
 UPLOAD_PATH = "/upload"
 SHOW_PATH = "/progress"
+
+#: The page of the dashboard, which is beside the page to upload but needs an action of its own.
+DASHBOARD_PATH = "/dashboard.html"
+
+#: What answers for an id: to its owner also by ending the transfer, as the page's Cancel asks.
+_SHOWING = ActionList((Cancel(), Show()))
 
 #: The path below which what was uploaded is served.
 SAVED_PATH = "/uploads"
@@ -38,7 +46,7 @@ class Below:
 def proxying(backend: HttpBackend, track: str = "/", show: str = SHOW_PATH) -> Action:
     """Return the site of ``--proxy``: a backend, whose requests below ``track`` are tracked."""
     proxied = ActionList((If(Below((track,)), Track()), Proxy(backend)))
-    return If(Below((show,)), Show(), proxied)
+    return If(Below((show,)), _SHOWING, proxied)
 
 
 def storing(
@@ -65,10 +73,11 @@ def storing(
     )
     site = Choose(
         (
-            (Below((show, SHOW_PATH)), Show()),
+            (Below((show, SHOW_PATH)), _SHOWING),
             (Below((UPLOAD_PATH,)), uploads(UPLOAD_PATH)),
             (Below((SAVED_PATH,)), saved),
             (Below((track,)), uploads(track)),
+            (Below((DASHBOARD_PATH,)), Respond(404)),
         ),
         page,
     )
