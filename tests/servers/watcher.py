@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -21,10 +22,11 @@ SILENCE = 20
 class Watcher:
     """Reads a stream in a thread, and keeps its events."""
 
-    def __init__(self, url: str, http2: bool = False) -> None:
+    def __init__(self, url: str, http2: bool = False, fields: Mapping[str, str] = ACCEPT) -> None:
         self.source = EventSource()
         self.ended = False
         self._url = url
+        self._fields = fields
         self._client = httpx.Client(http1=not http2, http2=http2, timeout=SILENCE, verify=False)
         self._thread = threading.Thread(target=self._run)
 
@@ -39,7 +41,7 @@ class Watcher:
     def _run(self) -> None:
         with (
             contextlib.suppress(httpx.TransportError),  # a server that ends may cut the stream
-            self._client.stream("GET", self._url, headers=ACCEPT) as response,
+            self._client.stream("GET", self._url, headers=self._fields) as response,
         ):
             assert response.status_code == 200
             for data in response.iter_raw():
