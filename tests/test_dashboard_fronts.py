@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from mod_progress.options import OptionError
 from mod_progress.stores.memory import MemoryStore
+from mod_progress.transfer import State
 from tests.test_dump_fronts import FRONTS, Front
 
 ID = "0123456789abcdef"
@@ -54,6 +56,41 @@ def test_what_it_asks_is_no_transfer(front: Front) -> None:
     app._tracker._publisher.close()
     found = front.ask(app, "GET", "/all/dump")
     assert [row["id"] for row in json.loads(found.body)] == [ID]
+
+
+@pytest.mark.parametrize(
+    ("cancel", "status", "allow"),
+    [
+        (None, 200, None),
+        (lambda request: True, 204, "GET, HEAD, DELETE"),
+        (lambda request: False, 403, None),
+        (lambda request: "yes", 403, None),
+    ],
+)
+def test_who_may_cancel_a_row(front: Front, cancel: Any, status: int, allow: str | None) -> None:
+    app = front.make(
+        store=MemoryStore(), dump=lambda request: True, cancel=cancel, dashboard="/all/"
+    )
+    transfer = app._tracker.track("POST", f"X-Progress-ID={ID}".encode(), None, 10)
+    listed = front.ask(app, "GET", "/all/dump")
+    assert listed.headers.get("allow") == allow
+    (row,) = json.loads(listed.body)
+    named = urlencode({"id": row["id"], "started": row["started"]})
+    found = front.ask(app, "DELETE", f"/all/dump?{named}")
+    # The app has it where nobody may cancel.
+    assert (found.status, found.body == b"ok") == (status, cancel is None)
+    assert transfer.state is (State.ERROR if status == 204 else State.RUNNING)
+    assert front.ask(app, "DELETE", "/all/").body == b"ok"
+
+
+def test_who_may_not_see_a_row_may_not_cancel_it(front: Front) -> None:
+    app = front.make(
+        store=MemoryStore(),
+        dump=lambda request: False,
+        cancel=lambda request: True,
+        dashboard="/all/",
+    )
+    assert front.ask(app, "DELETE", "/all/dump?id=a&started=b").status == 403
 
 
 def test_the_app_has_all_else(front: Front) -> None:

@@ -2,7 +2,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from mod_progress.futures import map_future
+from mod_progress.futures import chain_future, map_future
 
 
 @pytest.fixture
@@ -63,3 +63,31 @@ def test_a_cancelled_source_fails_it(source: Future[int]) -> None:
     source.cancel()
     with pytest.raises(CancelledError):
         mapped.result(0)
+
+
+def fail(error: Exception) -> str:
+    return f"failed: {error}"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_change_may_take_its_time(source: Future[int], later: bool) -> None:
+    changed: Future[str] = Future()
+    chained = chain_future(source, lambda number: changed if later else str(number), fail)
+    assert not chained.cancel()
+    source.set_result(1)
+    assert chained.done() is not later
+    changed.set_result("1")
+    assert chained.result(0) == "1"
+
+
+def test_whatever_fails_in_a_chain_is_replaced() -> None:
+    broken: Future[int] = Future()
+    broken.set_exception(LookupError("gone"))
+    assert chain_future(broken, str, fail).result(0) == "failed: gone"
+    fine: Future[int] = Future()
+    fine.set_result(0)
+    assert chain_future(fine, lambda number: str(1 // number), fail).result(0)[:7] == "failed:"
+    late: Future[str] = Future()
+    chained = chain_future(fine, lambda number: late, fail)
+    late.set_exception(LookupError("late"))
+    assert chained.result(0) == "failed: late"

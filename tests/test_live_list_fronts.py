@@ -54,7 +54,7 @@ app = ProgressMiddleware(read, dump=permit, cancel=permit, dashboard="/all/")
 from mod_progress.wsgi import ProgressMiddleware
 
 def read(environ, start_response):
-    while environ["wsgi.input"].read(100):
+    while environ["wsgi.input"].read(1024):
         pass
     start_response("200 OK", [])
     return [b"ok"]
@@ -74,6 +74,9 @@ COMMANDS = {
 }
 
 PERMITTED = {"Token": "let-me"}
+
+#: Bytes that are sent at a time: gunicorn hands on pieces of 1024.
+PART = 100 * 1024
 
 
 class Running(NamedTuple):
@@ -122,6 +125,16 @@ def serving(name: str, directory: Path) -> Iterator[Running]:
 class ListWatcher(Watcher):
     """Keeps the list by what the events say."""
 
+    def _run(self) -> None:
+        """Come back where a stream ends by itself, until the server is gone."""
+        with suppress(httpx.TransportError):
+            while not self.ended:
+                with self._client.stream("GET", self._url, headers=self._fields) as response:
+                    self.ended = response.status_code != 200
+                    for data in response.iter_raw():
+                        self.source.feed(data)
+        self.ended = True
+
     @property
     def rows(self) -> list[dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
@@ -148,10 +161,10 @@ class ListWatcher(Watcher):
 
 @contextmanager
 def uploading(running: Running, path: str) -> Iterator[socket.socket]:
-    """Send the head of an upload of 1000 bytes, and 100 of them."""
+    """Send the head of an upload of ten parts, and the first of them."""
     with socket.create_connection(("127.0.0.1", running.port), START) as client:
         head = f"POST {path}?X-Progress-ID=id-of-{path[1:]} HTTP/1.1\r\nHost: a\r\n"
-        client.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + bytes(100))
+        client.sendall(f"{head}Content-Length: {10 * PART}\r\n\r\n".encode() + bytes(PART))
         yield client
 
 
@@ -164,16 +177,16 @@ def test_the_list_is_pushed_and_holds_no_server_up(name: str, tmp_path: Path) ->
         with watcher:
             # Either worker may have it.
             with uploading(running, "/first") as first, uploading(running, "/second") as second:
-                row = watcher.await_row(path="/first", received=100)
-                watcher.await_row(path="/second", received=100)
-                first.sendall(bytes(200))
-                watcher.await_row(path="/first", received=300, state="running")
+                row = watcher.await_row(path="/first", received=PART)
+                watcher.await_row(path="/second", received=PART)
+                first.sendall(bytes(2 * PART))
+                watcher.await_row(path="/first", received=3 * PART, state="running")
                 named = urlencode({"id": row["id"], "started": row["started"]})
                 place = f"/all/dump?{named}"
                 assert running.ask("DELETE", place).status_code == 403
                 assert running.ask("DELETE", place, **PERMITTED).status_code in (202, 204)
                 watcher.await_row(path="/first", state="error", status=0)
-                second.sendall(bytes(900))
+                second.sendall(bytes(9 * PART))
                 assert second.recv(1000)
                 watcher.await_row(path="/second", state="done")
             # The stream itself is in no number.

@@ -52,6 +52,47 @@ def test_amounts_rate_and_time_left_are_told(
         expect(row(page, "film.mkv")).to_contain_text("Cancelled")
 
 
+def test_cancel_ends_an_upload_at_the_server_too(
+    open_page: Callable[..., Page], server: Server, tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    with throttled(page, 1_000_000):
+        choose(page, make_file(tmp_path / "film.mkv", 80_000_000))
+        # The server has some of it.
+        expect(row(page, "film.mkv")).to_contain_text(re.compile("[1-9]%"))
+        with page.expect_response(lambda answer: answer.request.method == "DELETE") as ended:
+            page.get_by_role("button", name="Cancel: film.mkv").click()
+        assert ended.value.status in (202, 204)
+        expect(row(page, "film.mkv")).to_contain_text("Cancelled")
+    assert "X-Progress-ID=own~" in ended.value.url
+    assert not (server.uploads / "film.mkv").exists()
+
+
+def test_a_server_where_nobody_may_cancel_is_asked_once(
+    open_page: Callable[..., Page], backed_server: Server, tmp_path: Path
+) -> None:
+    page = open_page(backed_server.url)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    with throttled(page, 1_000_000):
+        with page.expect_response(lambda answer: answer.request.method == "DELETE") as refused:
+            cancel_upload(page, make_file(tmp_path / "one", 80_000_000))
+        assert refused.value.status == 405
+        cancel_upload(page, make_file(tmp_path / "two", 80_000_000))
+    # Events come in the order of the requests: none is missing once this one is there.
+    with page.expect_request("**/icon.svg"):
+        page.evaluate("fetch('icon.svg')")
+    assert sent.count("DELETE") == 1
+
+
+def cancel_upload(page: Page, file: Path) -> None:
+    """Send a file, and cancel it when the server has some of it."""
+    choose(page, file)
+    expect(row(page, file.name)).to_contain_text(re.compile("[1-9]%"))
+    page.get_by_role("button", name=f"Cancel: {file.name}").click()
+    expect(row(page, file.name)).to_contain_text("Cancelled")
+
+
 def test_several_files_take_turns(
     open_page: Callable[..., Page], server: Server, tmp_path: Path
 ) -> None:

@@ -20,7 +20,8 @@ setup {
 if req.path =^ "/all" {
     if req.remoteip =/ "127.0.0.0/8" {
         auth.basic "passwords", "transfers";
-        progress.dashboard;
+        if req.path =^ "/all/cancelling/" { progress.dashboard "cancel"; }
+        else { progress.dashboard; }
     } else {
         access.deny;
     }
@@ -55,6 +56,16 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         ("GET", "/all", 308, b""),
         ("GET", "/all/index.html", 404, b"no such file"),
         ("POST", "/all/", 405, b"GET, HEAD"),
+        ("DELETE", "/all/dump", 405, b"GET, HEAD"),
+        ("DELETE", "/all/cancelling/dump", 400, b"id and started"),
+        (
+            "DELETE",
+            "/all/cancelling/dump?id=a&started=2026-01-31",
+            404,
+            b"no transfer",
+        ),
+        ("DELETE", "/all/cancelling/", 405, b"GET, HEAD"),
+        ("GET", "/all/cancelling/dump", 200, b"[]"),
     ],
 )
 def test_one_password_for_all_of_it(

@@ -29,6 +29,9 @@ def server(directory: Path) -> Iterator[Gateway]:
         ("GET", "/", {}, 200),
         ("GET", "/progress.js", {}, 200),
         ("GET", "/progress?X-Progress-ID=a", {}, 200),
+        ("DELETE", "/progress?X-Progress-ID=own~a", {}, 404),
+        ("DELETE", "/progress?X-Progress-ID=a", {}, 403),
+        ("GET", "/dashboard.html", {}, 404),
         ("PUT", "/upload/a", {}, 201),
         ("PUT", "/in/a", {}, 201),
         ("PUT", "/other", {}, 405),
@@ -36,6 +39,7 @@ def server(directory: Path) -> Iterator[Gateway]:
         # Pages of other sites, and pages whose names were pointed at this machine.
         ("PUT", "/upload/a", {"Sec-Fetch-Site": "cross-site"}, 403),
         ("POST", "/upload", {"Origin": "http://evil.example"}, 403),
+        ("DELETE", "/progress?X-Progress-ID=own~a", {"Sec-Fetch-Site": "cross-site"}, 403),
         ("POST", "/upload", {"Host": "evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
         ("GET", "/progress?X-Progress-ID=a", {"Host": "evil.example"}, 403),
     ],
@@ -53,6 +57,7 @@ def test_a_backend_judges_by_itself_who_may_send() -> None:
     try:
         headers = {"Host": "www.example.com", "Sec-Fetch-Site": "cross-site"}
         assert started.request("POST", "/", b"x", headers).status == 502
+        assert started.request("DELETE", "/progress?X-Progress-ID=own~a").status == 404
     finally:
         started.stop()
 
