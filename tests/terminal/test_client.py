@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from mod_progress.terminal.client import (
     add_fields,
     open_client,
     parse_header,
+    read_beginning,
 )
 
 TIMEOUT = httpx.Timeout(10.0)
@@ -113,3 +116,13 @@ def test_what_every_request_carries(fields: list[Field], agent: str) -> None:
 def test_a_field_can_be_left_out() -> None:
     with open_client(httpx.Client, [Field("User-Agent", None)], TIMEOUT) as client:
         assert "User-Agent" not in client.build_request("GET", "http://h/").headers
+
+
+@pytest.mark.parametrize(("most", "read"), [(0, 1), (2, 3), (4, 5), (5, 5), (9, 5)])
+def test_of_a_long_body_only_the_beginning_is_read(most: int, read: int) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"a"
+
+    body = asyncio.run(read_beginning(httpx.Response(200, content=pieces()), most))
+    assert body == b"a" * read

@@ -88,6 +88,16 @@ def open_client(kind: type[Client], fields: Sequence[Field], timeout: httpx.Time
     return client
 
 
+async def read_beginning(response: httpx.Response, most: int) -> bytes:
+    """Return the body of an answer, of a longer one little more than ``most`` bytes."""
+    body = b""
+    async for data in response.aiter_bytes():
+        body += data
+        if len(body) > most:
+            break
+    return body
+
+
 def _trust() -> ssl.SSLContext:
     """Trust the authorities of httpx, or of SSL_CERT_FILE, and those of the system."""
     context = httpx.create_ssl_context()

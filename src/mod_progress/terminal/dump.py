@@ -14,6 +14,7 @@ import httpx
 from mod_progress.framing import parse_number
 from mod_progress.identifier import find_parameter
 from mod_progress.terminal.address import ask_for_list, displayed
+from mod_progress.terminal.client import read_beginning
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.terminal.show import SECONDS
 
@@ -81,12 +82,7 @@ class Dump:
 
     async def _read(self, url: httpx.URL) -> tuple[httpx.Response, bytes]:
         async with self._client.stream("GET", url) as response:
-            body = b""
-            async for data in response.aiter_bytes():
-                body += data
-                if len(body) > _MOST:
-                    break
-            return response, body
+            return response, await read_beginning(response, _MOST)
 
 
 def _parse(response: httpx.Response, body: bytes) -> Listed:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 import httpx
 
 from mod_progress.terminal.address import ask_for, displayed
+from mod_progress.terminal.client import read_beginning
 from mod_progress.terminal.events import Event, EventError, EventParser
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.terminal.report import ReportError, parse_report
@@ -69,12 +70,7 @@ class Show:
                 async with aclosing(_read_events(response)) as pieces:
                     async for event in (event async for events in pieces for event in events):
                         return response, event.data
-            body = b""
-            async for data in response.aiter_bytes():
-                body += data
-                if len(body) > _MOST:
-                    break
-            return response, body
+            return response, await read_beginning(response, _MOST)
 
     async def stream(
         self, identifiers: Sequence[str]
