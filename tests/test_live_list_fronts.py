@@ -28,6 +28,7 @@ START = 60.0
 
 SITE = """
 setup {{ module_load ("mod_progress", "mod_access"); listen "127.0.0.1:{port}"; workers 2; }}
+progress.methods ("GET", "POST");
 if req.path =^ "/all" {{
     if req.header["Token"] == "let-me" {{ progress.dashboard "cancel"; }} else {{ access.deny; }}
 }}
@@ -48,7 +49,9 @@ async def read(scope, receive, send):
 def permit(scope):
     return dict(scope["headers"]).get(b"token") == b"let-me"
 
-app = ProgressMiddleware(read, dump=permit, cancel=permit, dashboard="/all/")
+app = ProgressMiddleware(
+    read, dump=permit, cancel=permit, dashboard="/all/", methods=["GET", "POST"]
+)
 """,
     "wsgi_app.py": """
 from mod_progress.wsgi import ProgressMiddleware
@@ -62,13 +65,14 @@ def read(environ, start_response):
 def permit(environ):
     return environ.get("HTTP_TOKEN") == "let-me"
 
-app = ProgressMiddleware(read, dump=permit, cancel=permit, dashboard="/all/")
+app = ProgressMiddleware(
+    read, dump=permit, cancel=permit, dashboard="/all/", methods=["GET", "POST"]
+)
 """,
 }
 
 COMMANDS = {
-    "gateway": "mod-progress serve site.conf",
-    "gateway-redis": "mod-progress serve site.conf --store-url {redis}",
+    "gateway": "mod-progress serve site.conf --store-url {redis}",
     "uvicorn": "uvicorn --port {port} --workers 2 asgi_app:app",
     "gunicorn-gevent": "gunicorn --bind 127.0.0.1:{port} -w 2 -k gevent wsgi_app:app",
 }
@@ -101,7 +105,7 @@ def serving(name: str, directory: Path) -> Iterator[Running]:
         port = listener.getsockname()[1]
         listener.close()
         redis = RedisServer(directory, "--bind", "127.0.0.1")
-        if name.endswith("redis"):
+        if name == "gateway":
             redis.start()
             stack.callback(redis.kill)
         (directory / "site.conf").write_text(SITE.format(port=port))
@@ -125,15 +129,22 @@ def serving(name: str, directory: Path) -> Iterator[Running]:
 class ListWatcher(Watcher):
     """Keeps the list by what the events say."""
 
+    #: Whether it does not come back when a stream has ended.
+    leaves = False
+
     def _run(self) -> None:
-        """Come back where a stream ends by itself, until the server is gone."""
-        with suppress(httpx.TransportError):
-            while not self.ended:
+        """Come back where a stream ends by itself."""
+        with suppress(httpx.TransportError):  # a server that ends may cut the stream
+            while not self.leaves:
                 with self._client.stream("GET", self._url, headers=self._fields) as response:
-                    self.ended = response.status_code != 200
+                    assert response.status_code == 200
                     for data in response.iter_raw():
                         self.source.feed(data)
         self.ended = True
+
+    def __exit__(self, *error: object) -> None:
+        self.leaves = True
+        super().__exit__(*error)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -193,6 +204,8 @@ def test_the_list_is_pushed_and_holds_no_server_up(name: str, tmp_path: Path) ->
             assert {row["path"] for row in watcher.rows} == {"/first", "/second"}
             total = json.loads(watcher.source.events[-1].data)["total"]
             assert total == 2
+            # A worker that was told to end before anybody watched there does not know it.
+            watcher.leaves = True
             running.process.terminate()
             assert running.process.wait(START) in (0, -15)
             eventually(lambda: watcher.ended, START)

@@ -8,6 +8,7 @@ import pytest
 from mod_progress.tracker import Tracker
 from tests.clock import Clock
 from tests.show.driven_ticker import DrivenTicker
+from tests.show.list_viewer import Site
 from tests.stores.store_servers import RedisServer
 
 
@@ -33,3 +34,8 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
