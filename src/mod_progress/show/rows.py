@@ -9,7 +9,7 @@ from mod_progress.identifier import obscure
 from mod_progress.stores.listing import Entry, Page
 from mod_progress.transfer import State
 
-__all__ = ["count_states", "describe", "describe_changes", "describe_moment", "shown_identifier"]
+__all__ = ["LISTED_STATES", "count_states", "describe", "describe_changes", "describe_moment"]
 
 #: The states that a listed transfer may have.
 LISTED_STATES = (State.RUNNING, State.DONE, State.ERROR)
@@ -27,10 +27,10 @@ _MOVING = (
 
 
 def describe(entry: Entry, whole: bool) -> dict[str, object]:
-    """Return all members. With ``whole`` the id is one that can be used."""
+    """Return all members. With ``whole`` the id is not cut."""
     identifier, snapshot, details, _ = entry
     return {
-        "id": shown_identifier(identifier, whole),
+        "id": identifier if whole else obscure(identifier),
         "method": details.method,
         "path": details.path,
         "peer": details.peer,
@@ -61,11 +61,6 @@ def describe_changes(entry: Entry, before: Entry, whole: bool) -> dict[str, obje
     }
     changes["rate"] = _rate(entry)
     return changes
-
-
-def shown_identifier(identifier: str, whole: bool) -> str:
-    """Return an id as a list has it."""
-    return identifier if whole else obscure(identifier)
 
 
 def describe_moment(seconds: float) -> str | None:

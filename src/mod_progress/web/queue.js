@@ -42,7 +42,7 @@ export class Upload extends EventTarget {
     return this.state === "saved" || this.state === "failed";
   }
 
-  /** End it. What the server has of it is told to end too, as a proxy may hold the connection. */
+  /** End it here, and at the server: a proxy in between may keep that waiting for the rest. */
   cancel() {
     if (this.received && Upload.#serverCancels) this.#cancelAtServer();
     this.#cancelling.abort();
@@ -51,7 +51,7 @@ export class Upload extends EventTarget {
 
   async #cancelAtServer() {
     const status = await cancel(this.identifier, { show: this.show });
-    // It is not asked again: a browser reports each refusal in its console.
+    // It is not asked again, as a browser reports each refusal in its console.
     if (status === 405) Upload.#serverCancels = false;
   }
 

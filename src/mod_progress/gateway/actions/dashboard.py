@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from mod_progress.gateway.actions.reading import METHODS, Reading
+from mod_progress.gateway.actions.reading import Reading
 from mod_progress.gateway.exchange import Exchange
 from mod_progress.show.answer import Answer
 from mod_progress.show.dashboard import answer_dashboard, is_list
 from mod_progress.show.dump import Permission
-from mod_progress.show.question import CANCEL_METHOD, Question
+from mod_progress.show.question import ASKING, CANCEL_METHOD, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Dashboard(Reading):
     def methods(self, exchange: Exchange) -> tuple[str, ...]:
         """Return also the method by which a row of the list is cancelled."""
         if self.cancels and is_list(exchange.request.path):
-            return (*METHODS, CANCEL_METHOD)
-        return METHODS
+            return (*ASKING, CANCEL_METHOD)
+        return ASKING
 
     def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
         """Return what the path names."""

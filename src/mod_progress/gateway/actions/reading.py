@@ -8,9 +8,7 @@ from concurrent.futures import Future
 from mod_progress.gateway.actions.poll import send_answer_when_ready
 from mod_progress.gateway.exchange import Answering, Exchange, MethodNotAllowed
 from mod_progress.show.answer import Answer
-from mod_progress.show.question import Question
-
-METHODS = ("GET", "HEAD")
+from mod_progress.show.question import ASKING, Question
 
 
 class Reading(Answering):
@@ -30,7 +28,7 @@ class Reading(Answering):
 
     def methods(self, exchange: Exchange) -> tuple[str, ...]:
         """Return the methods of requests that are answered."""
-        return METHODS
+        return ASKING
 
     def answer(self, exchange: Exchange, question: Question) -> Answer | Future[Answer]:
         """Return the answer."""
