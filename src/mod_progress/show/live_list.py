@@ -146,6 +146,8 @@ class LiveList(Watcher):
             self._say(f"the transfers cannot be listed: {error}")
         except Exception as error:
             self._faults.report("a list is not kept up to date", error)
+            # Perhaps a part of it was taken in: all need the whole list.
+            self._issue = _Issue(self._issue.number + 1)
         now = self._ticker.clock()
         with self._lock:
             self._asked = None
