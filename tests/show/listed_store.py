@@ -31,8 +31,9 @@ class ListedStore(MemoryStore):
         self, identifier: str, snapshot: Snapshot, ago: float = 60, path: str = "/upload"
     ) -> None:
         """Set an entry."""
-        details = Details("POST", path, "192.0.2.7", NOW - ago)
-        self.rows[identifier] = identifier, snapshot, encode(details, identifier)
+        details = Details("POST", path, "192.0.2.7")
+        started = snapshot._replace(started=round((NOW - ago) * 1e9))
+        self.rows[identifier] = identifier, started, encode(details, identifier)
 
     def page(self, query: Query) -> Future[Page]:
         self.asked.append(query)

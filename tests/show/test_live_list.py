@@ -107,7 +107,7 @@ def test_whatever_happens_each_viewer_has_the_list(
     for stage, reading in zip(stages, reads, strict=False):
         site.store.rows = {}
         for identifier, snapshot in stage.items():
-            site.store.put(identifier, snapshot, path=f"/at-{identifier}")
+            site.store.put(f"id of {identifier}", snapshot, path=f"/at-{identifier}")
         site.pass_time(2 * PACE)
         steady.read()
         if reading:

@@ -9,7 +9,7 @@ from mod_progress.show.rows import describe, describe_changes, describe_moment
 from mod_progress.stores.listing import Entry
 from mod_progress.transfer import Snapshot, State
 
-DETAILS = Details("POST", "/upload", "192.0.2.7", 1.5)
+DETAILS = Details("POST", "/upload", "192.0.2.7")
 
 
 def entry(snapshot: Snapshot, rate: float | None = 3.7, details: Details = DETAILS) -> Entry:
@@ -51,8 +51,14 @@ def test_the_changes_of_a_row(now: Entry, changes: dict[str, object]) -> None:
     }
 
 
-def test_another_transfer_is_described_as_a_whole() -> None:
-    now = entry(BEFORE.snapshot, details=DETAILS._replace(started=2.0))
+@pytest.mark.parametrize(
+    "now",
+    [
+        entry(BEFORE.snapshot._replace(started=2)),
+        entry(BEFORE.snapshot, details=DETAILS._replace(path="/other")),
+    ],
+)
+def test_another_transfer_is_described_as_a_whole(now: Entry) -> None:
     assert describe_changes(now, BEFORE, whole=True) == describe(now, whole=True)
 
 
