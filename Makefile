@@ -20,6 +20,7 @@ check: $(VENV)/.test ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	scripts/types-on-windows $(BIN)
 
 pythons: ## the core's tests on each other Python, and with the lowest versions of dependencies
 	scripts/system-packages redis-server openssl

@@ -55,7 +55,7 @@ FLOORS: list[dict[str, list[str]]] = [
     {"gateway server": ["gateway/server/*.py"]},
     {"config": ["config/*.py"]},
     {"doctor": ["doctor/*.py"], "terminal": ["terminal/*.py"]},
-    {"cli": ["cli/*.py"]},
+    {"cli": ["__main__.py", "cli/*.py"]},
 ]
 
 #: Files that do no I/O.

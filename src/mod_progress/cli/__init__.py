@@ -94,6 +94,9 @@ def _general_parser() -> Parser:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
+    if sys.platform == "win32" and command.extra == "gateway":  # it forks, and uvloop is not there
+        warn(f"mod-progress {command.name} needs Linux or macOS; on Windows use a middleware")
+        return 2
     try:
         module = cast("Module", import_module(f"{__name__}.{command.name.replace('-', '_')}"))
     except ModuleNotFoundError as error:

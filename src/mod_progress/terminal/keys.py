@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import termios
-import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+with suppress(ImportError):  # Windows has neither
+    import termios
+    import tty
 
 #: Bytes of keys that are read at once.
 _MOST = 1024
@@ -23,9 +25,9 @@ def reading_keys(pressed: Callable[[str], None]) -> Iterator[None]:
     """Call ``pressed`` with each key while the block runs, in a running event loop.
 
     Keys are not shown, and Ctrl-C still interrupts. Where the standard input is no terminal there
-    are no keys.
+    are no keys, nor on Windows.
     """
-    if not sys.stdin.isatty():
+    if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return
     descriptor = sys.stdin.fileno()

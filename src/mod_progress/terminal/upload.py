@@ -22,13 +22,9 @@ from mod_progress.terminal.client import Field, add_fields, open_client
 from mod_progress.terminal.faults import describe, status_line
 from mod_progress.transfer import FIRST_ERROR_STATUS, Snapshot, State
 
-try:
+with suppress(ImportError):  # Windows has neither
     import fcntl
     import termios
-except ImportError:  # Windows has neither
-    _UNSENT_IS_TOLD = False
-else:
-    _UNSENT_IS_TOLD = sys.platform.startswith("linux")
 
 #: Seconds until a connection is there. Nothing else has a limit: a person who waits can end it.
 _CONNECT = 10.0
@@ -197,8 +193,11 @@ class Upload:
             self._stream = made
 
     def _count_unsent(self) -> int:
-        """Return how many bytes the system has not brought to the server, or to a proxy."""
-        if self._stream is None or not _UNSENT_IS_TOLD:
+        """Return how many bytes the system has not brought to the server, or to a proxy.
+
+        Linux alone tells that. Elsewhere what was handed to the system counts as sent.
+        """
+        if self._stream is None or sys.platform != "linux":
             return 0
         try:
             number = fcntl.ioctl(

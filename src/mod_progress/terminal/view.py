@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from mod_progress.terminal.keys import BACKSPACE, ENTER, ESCAPE
@@ -10,7 +11,11 @@ SORTS = ("started", "rate", "size", "state")
 STATES = ("", "running", "done", "error")
 
 #: What the keys do, for the last line of the screen.
-KEYS = "s sort  r reverse  f state  / path  space pause  q quit"
+KEYS = (
+    "s sort  r reverse  f state  / path  space pause  q quit"
+    if sys.platform != "win32"
+    else "Ctrl-C quit"
+)
 
 
 @dataclass(slots=True)
