@@ -67,6 +67,8 @@ def throttled(page: Page, rate: int) -> Iterator[None]:
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
     session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": rate})
     yield
+    # To detach alone would not change a form that is on its way.
+    session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": -1})
     session.detach()
 
 

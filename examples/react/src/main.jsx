@@ -1,0 +1,4 @@
+import { createRoot } from "react-dom/client";
+import { Upload } from "./Upload";
+
+createRoot(document.getElementById("root")).render(<Upload url="/upload" />);
