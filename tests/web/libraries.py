@@ -33,9 +33,17 @@ TURBO = Library("@hotwired/turbo@8.0.23", "dist/turbo.es2017-esm.js", module=Tru
 
 def fetch_packages(folder: Path) -> Path:
     """Download and unpack all packages into a folder; return the folder."""
-    command = ["npm", "pack", "--json", "--pack-destination", str(folder), *PACKAGES]
+    pack(folder, *PACKAGES)
+    return folder
+
+
+def pack(folder: Path, *packages: str) -> list[Path]:
+    """Download and unpack packages into a folder; return where each is."""
+    command = ["npm", "pack", "--json", "--pack-destination", str(folder), *packages]
     packed = subprocess.run(command, check=True, capture_output=True, text=True)
+    places = []
     for package in json.loads(packed.stdout):
         with tarfile.open(folder / package["filename"]) as archive:
             archive.extractall(folder / package["id"], filter="data")
-    return folder
+        places.append(folder / package["id"] / "package")
+    return places

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -112,13 +112,8 @@ def test_the_commands_of_an_example(example: Example, tmp_path: Path) -> None:
     file = make_file(tmp_path / "film", SIZE)
     send, look = example.asking
     assert str(SIZE) in ask([word.replace("big.iso", str(file)) for word in send])
-    answer: dict[str, Any] = {}
-
-    def is_done() -> bool:
-        answer.update(json.loads(ask(look)))
-        return answer["state"] == "done"
-
-    eventually(is_done, PATIENCE)
+    eventually(lambda: json.loads(ask(look))["state"] == "done", PATIENCE)
+    answer = json.loads(ask(look))
     assert answer["received"] == answer["request_size"] >= SIZE
 
 
