@@ -24,7 +24,11 @@ from mod_progress.wsgi import ProgressMiddleware as WsgiMiddleware
 #: Bytes of a download: as many as a server takes at once.
 SIZE = 60_000
 
-OPTIONS: dict[str, Any] = {"methods": ("GET", "POST"), "store": os.environ.get("STORE")}
+OPTIONS: dict[str, Any] = {
+    "methods": ("GET", "POST"),
+    "store": os.environ.get("STORE"),
+    "ttl": 600,
+}
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:

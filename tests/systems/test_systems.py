@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -26,14 +26,22 @@ PATIENCE = 30
 NO_LOCAL_STORE = "store: 'local' is not there on this system"
 
 
-def words(system: str, *program: str) -> list[str]:
+def as_on(system: str, *program: str) -> list[str]:
     return [sys.executable, "-m", "tests.systems.other_system", system, *program]
 
 
-def run(system: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    system: str, *arguments: str, stdin: IO[bytes] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    command = words(system, "mod_progress", *arguments)
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        as_on(system, "mod_progress", *arguments),
+        cwd=ROOT,
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+    )
 
 
 @contextmanager
@@ -43,7 +51,7 @@ def serving(system: str, front: str, folder: Path, store: str = "") -> Iterator[
     with (
         (folder / "said").open("w") as said,
         subprocess.Popen(
-            words(system, "tests.systems.apps", front),
+            as_on(system, "tests.systems.apps", front),
             cwd=ROOT,
             env=os.environ | places,
             stdout=subprocess.PIPE,
@@ -116,25 +124,30 @@ def test_the_local_store_of_macos_is_in_the_temporary_directory(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_terminal_uploads_and_lists(system: str, tmp_path: Path) -> None:
-    file = tmp_path / "film"
-    file.write_bytes(bytes(100_000))
+def test_the_terminal_uploads_and_watches(system: str, tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(bytes(300_000))
     with serving(system, "asgi", tmp_path, "memory") as port:
         url = f"http://127.0.0.1:{port}/"
-        sent = run(system, "send", "--id", "one", str(file), url)
-        assert (sent.returncode, sent.stderr) == (0, "")
-        watched = run(system, "watch", "one", "--at", f"{url}progress")
-        assert (watched.returncode, watched.stderr) == (0, "")
+        for words, said in (
+            (["send", "--id", "x", str(file), url], "a server: done, 300 kB"),
+            (["watch", "x", "--at", f"{url}progress"], "x: done, 300 kB"),
+            (["send", "-", url], "standard input server: done, 300 kB"),
+        ):
+            with file.open("rb") as stdin:
+                done = run(system, *words, stdin=stdin)
+            assert (done.returncode, done.stderr) == (0, ""), words
+            assert said in done.stdout, words
         listed = run(system, "top", f"{url}progress")
-        assert (listed.returncode, listed.stdout) == (2, "")
-        assert "Traceback" not in listed.stderr
+        assert listed.returncode == 2
+        assert len(listed.stderr.splitlines()) == 1
 
 
 def test_the_gateway_of_macos_copies(tmp_path: Path) -> None:
     places = {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": ""}
     program = ("mod_progress", "serve", "--listen", "127.0.0.1:0", "--store", str(tmp_path / "up"))
     with subprocess.Popen(
-        words("darwin", *program),
+        as_on("darwin", *program),
         cwd=ROOT,
         env=os.environ | places,
         stdout=subprocess.PIPE,
