@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test check pythons format bench fuzz clean
+.PHONY: serve test check pythons format bench fuzz dist clean
 
 serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0.1:8080/
 	$(BIN)/mod-progress serve
@@ -40,6 +40,11 @@ FUZZ_SECONDS ?= 30
 
 fuzz: $(VENV)/.test ## each property of fuzz/ for so many seconds; its file's first line tells it
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -o timeout=0 fuzz
+
+dist: $(VENV)/.test ## what a release uploads: the wheel and the source, checked
+	rm -rf dist
+	$(BIN)/python -m hatchling build --directory dist
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
