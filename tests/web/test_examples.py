@@ -13,13 +13,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.gateway.running import eventually
-from tests.servers.running import stop
 from tests.web.browsing import make_file, throttled
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -89,20 +88,20 @@ def example(
     *preparing, (server, *arguments) = [command for command in commands if command[0] != "curl"]
     for command in preparing:
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [Path(sys.executable).with_name(server), *arguments],
         cwd=folder,
         env=os.environ | {"XDG_RUNTIME_DIR": str(folder)},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        (port,) = {*re.findall(r"\b\d{4,5}\b", " ".join(arguments))}
-        url = f"http://localhost:{port}/"
-        eventually(lambda: ask(["curl", f"{url}progress?X-Progress-ID=none"]), PATIENCE)
-        yield Example(request.param, url, asking)
-    finally:
-        stop(process)
+    ) as process:
+        try:
+            (port,) = {*re.findall(r"\b\d{4,5}\b", " ".join(arguments))}
+            url = f"http://localhost:{port}/"
+            eventually(lambda: ask(["curl", f"{url}progress?X-Progress-ID=none"]), PATIENCE)
+            yield Example(request.param, url, asking)
+        finally:
+            process.terminate()
 
 
 def test_the_commands_of_an_example(example: Example, tmp_path: Path) -> None:
@@ -112,8 +111,13 @@ def test_the_commands_of_an_example(example: Example, tmp_path: Path) -> None:
     file = make_file(tmp_path / "film", SIZE)
     send, look = example.asking
     assert str(SIZE) in ask([word.replace("big.iso", str(file)) for word in send])
-    eventually(lambda: json.loads(ask(look))["state"] == "done", PATIENCE)
-    answer = json.loads(ask(look))
+    answer: dict[str, Any] = {}
+
+    def is_done() -> bool:
+        answer.update(json.loads(ask(look)))
+        return bool(answer["state"] == "done")
+
+    eventually(is_done, PATIENCE)
     assert answer["received"] == answer["request_size"] >= SIZE
 
 
