@@ -54,14 +54,20 @@ _NAMES: dict[Any, dict[str, str]] = {
 #: Linux's number of the sockets that ask the kernel (linux/socket.h).
 _AF_NETLINK = 16
 
+#: Linux's number of the question for unacknowledged bytes (asm-generic/ioctls.h). On macOS it is
+#: for terminals alone.
+_TIOCOUTQ = 0x5411
+
 #: Where Linux has files that are none.
 _FILES = ("/proc/", "/sys/", "/dev/shm")
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    """Refuse sockets and files of Linux's own (an audit hook)."""
+    """Refuse sockets, questions and files of Linux's own (an audit hook)."""
     if event == "socket.__new__" and arguments[1] == _AF_NETLINK:
         raise OSError("Address family not supported")
+    if event == "fcntl.ioctl" and arguments[1] == _TIOCOUTQ:
+        raise OSError("Inappropriate ioctl for device")
     if event in ("open", "os.listdir", "os.scandir", "os.mkdir"):
         _check_path(arguments[0])
 

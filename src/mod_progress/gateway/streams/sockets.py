@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+import sys
 import termios
 from contextlib import suppress
 
@@ -20,14 +21,31 @@ _KEEP_ALIVE = {
     if hasattr(socket, name)
 }
 
+#: The option of macOS that counts the send queue, where no ioctl does (its sys/socket.h).
+_SO_NWRITE = 0x1024
+
 #: The ioctls below write one number into this.
 _NUMBER = struct.Struct("i")
 
 
-def unacknowledged(descriptor: int) -> int:
-    """Return how many bytes in the socket's send queue the peer has not acknowledged."""
-    # TIOCOUTQ is the other name of SIOCOUTQ (tcp(7)).
-    return _count(descriptor, termios.TIOCOUTQ)
+if sys.platform == "darwin":
+
+    def unacknowledged(descriptor: int) -> int:
+        """Return how many bytes in the socket's send queue the peer has not acknowledged."""
+        borrowed = socket.socket(fileno=descriptor)
+        try:
+            return borrowed.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+        except OSError:
+            return 0
+        finally:
+            borrowed.detach()
+
+else:
+
+    def unacknowledged(descriptor: int) -> int:
+        """Return how many bytes in the socket's send queue the peer has not acknowledged."""
+        # TIOCOUTQ is the other name of SIOCOUTQ (tcp(7)).
+        return _count(descriptor, termios.TIOCOUTQ)
 
 
 def unread(descriptor: int) -> int:
