@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve test check pythons format bench fuzz dist clean
+.PHONY: serve test check docs pythons format bench fuzz dist clean
 
 serve: $(VENV)/.serve ## the gateway on its embedded defaults, at http://127.0.0.1:8080/
 	$(BIN)/mod-progress serve
@@ -21,6 +21,9 @@ check: $(VENV)/.test ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	scripts/types-on-windows $(BIN)
+
+docs: $(VENV)/.docs ## the documentation site, in site/; a dead link fails
+	$(BIN)/python scripts/site.py site
 
 pythons: ## the core's tests on each other Python, and with the lowest versions of dependencies
 	scripts/system-packages redis-server openssl
@@ -47,7 +50,7 @@ dist: $(VENV)/.test ## what a release uploads: the wheel and the source, checked
 	$(BIN)/twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)
@@ -56,6 +59,10 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[all]'
 	touch $@
 
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[all,docs]'
+	touch $@
+
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[all,test]'
-	touch $@ $(VENV)/.serve
+	$(PIP) --editable '.[all,docs,test]'
+	touch $@ $(VENV)/.serve $(VENV)/.docs
