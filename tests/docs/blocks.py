@@ -51,8 +51,8 @@ class Block(NamedTuple):
         return [line for line in lines if line.strip()]
 
 
-def blocks_of(page: Path) -> Iterator[Block]:
-    """Yield the blocks of a page in their order."""
+def blocks_of(page: Path, *languages: str) -> Iterator[Block]:
+    """Yield the blocks of a page in their order: those in these languages, or all."""
     heading, tokens = "", MarkdownIt().parse(page.read_text())
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
@@ -61,6 +61,8 @@ def blocks_of(page: Path) -> Iterator[Block]:
             assert token.map is not None
             title = _TITLE.search(token.info)
             language = token.info.partition(" ")[0]
+            if languages and language not in languages:
+                continue
             name = page.relative_to(ROOT).as_posix()
             yield Block(
                 name, token.map[0] + 1, heading, language, title[1] if title else "", token.content

@@ -4,7 +4,9 @@
 - A configuration is checked as ``mod-progress check`` does. One without ``setup`` has all modules.
 - Shell is parsed by ``sh``, and the words of ``mod-progress`` by its own parser.
 - JavaScript is parsed by Node, nginx's configuration by nginx, JSON and YAML by their parsers.
-- HTML is opened in a browser, by ``tests/web/test_documented_html.py``.
+- HTML and CSS are opened in a browser, by ``tests/web/test_documented_html.py``. What belongs to
+  another library, in JSX and TypeScript too, meets the real one in ``test_libraries.py`` and
+  ``test_upload_libraries.py`` beside it.
 
 Pages that begin with nothing and end with a running site have files with titles: those really run,
 in ``tests/web/test_start_pages.py``.
@@ -33,9 +35,7 @@ from mod_progress.config import check
 from mod_progress.config.directives import MODULES
 from tests.docs.blocks import BLOCKS, Block, blocks_in, words_of
 
-LANGUAGES = {
-    *("", "console", "css", "html", "js", "json", "lighttpd", "nginx", "python", "sh", "yaml"),
-}
+LANGUAGES = set("console css html js json jsx lighttpd nginx python sh ts yaml".split()) | {""}
 
 #: What `htpasswd -B` writes.
 PASSWORDS = "ann:$2y$05$" + "." * 53 + "\n"

@@ -29,6 +29,13 @@ HTMX_4 = Library("htmx.org@4.0.1", "dist/htmx.js", module=False)
 JQUERY = Library("jquery@3.7.1", "dist/jquery.js", module=False)
 SIMPLE_AJAX_UPLOADER = Library("simple-ajax-uploader@2.6.7", "SimpleAjaxUploader.js", module=False)
 TURBO = Library("@hotwired/turbo@8.0.23", "dist/turbo.es2017-esm.js", module=True)
+UPPY = Library("uppy@6.0.1", "dist/uppy.min.js", module=False)
+FILEPOND = Library("filepond@4.32.12", "dist/filepond.js", module=False)
+DROPZONE = Library("dropzone@6.3.5", "dist/dropzone-min.js", module=False)
+
+#: What a component of React is built with.
+REACT = ("react@19.3.1", "react-dom@19.3.1", "scheduler@0.28.0")
+ESBUILD = "@esbuild/linux-x64@0.28.2"
 
 
 def fetch_packages(folder: Path) -> Path:
@@ -47,3 +54,17 @@ def pack(folder: Path, *packages: str) -> list[Path]:
             archive.extractall(folder / package["id"], filter="data")
         places.append(folder / package["id"] / "package")
     return places
+
+
+def bundle_react(source: str, folder: Path, work: Path) -> bytes:
+    """Return a script of a component and React, out of the packages in ``folder``."""
+    modules = work / "node_modules"
+    modules.mkdir()
+    for package in REACT:
+        (modules / package.partition("@")[0]).symlink_to(folder / package / "package")
+    (work / "app.jsx").write_text(source)
+    esbuild = folder / ESBUILD / "package" / "bin" / "esbuild"
+    options = ["--bundle", "--jsx=automatic", "--preserve-symlinks"]
+    define = '--define:process.env.NODE_ENV="production"'
+    command = [str(esbuild), "app.jsx", *options, define]
+    return subprocess.run(command, cwd=work, check=True, capture_output=True).stdout
