@@ -7,7 +7,7 @@ docs/openapi.yaml. A test fails while they are not up to date.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def pages() -> dict[str, str]:
     }
 
 
-def table(head: str, rows: list[tuple[str, ...]]) -> str:
+def table(head: str, rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table with this head, whose cells are one line each."""
     width = len(rows[0])
     lines = [f"| {head} |{' |' * (width - 1)}", "|" + " --- |" * width]

@@ -35,7 +35,7 @@ def main() -> int:
         work = Path(directory)
         shutil.copy(ROOT / "zensical.toml", work)
         lay_out(work / "docs")
-        command = [Path(sys.executable).with_name("zensical"), "build", "--strict"]
+        command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
         done = subprocess.run(command, cwd=work, env={**os.environ, "NO_COLOR": "1"})
         if done.returncode == 0:
             shutil.rmtree(target, ignore_errors=True)

@@ -86,7 +86,7 @@ def test_python_runs(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     for block in blocks_in("python"):
         if block.page == page and not block.title:
-            names["app"] = APPS.get(block.heading, lambda: _app)()
+            names["app"] = APPS[block.heading]() if block.heading in APPS else _app
             code = "\n" * (block.line) + block.text
             exec(compile(code, page, "exec"), names)
 

@@ -99,7 +99,7 @@ def test_a_dead_link_fails(link: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/index.md").write_text(f"# Here\n\n[there]({link})\n")
-    command = [Path(sys.executable).with_name("zensical"), "build", "--strict"]
+    command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict"]
     environment = {**os.environ, "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode != 0
