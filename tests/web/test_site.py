@@ -14,6 +14,9 @@ from playwright.sync_api import Page, expect
 
 from tests.docs.site import build
 
+#: Pages with the widest tables and the longest lines of code.
+WIDE = ["ARCHITECTURE", "bench/results", "commands", "configuration", "http", "middleware", "truth"]
+
 PHONE = {"width": 375, "height": 700}
 
 
@@ -30,7 +33,6 @@ class Site(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
         self.url = f"http://127.0.0.1:{self.server_port}/"
-        self.pages = sorted(path.relative_to(folder) for path in folder.rglob("*.html"))
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_no_page_is_wider_than_a_phone(open_page: Callable[..., Page], site: Site) -> None:
     page = open_page(f"{site.url}index.html", viewport=PHONE)
-    for each in site.pages:
-        page.goto(site.url + each.as_posix(), wait_until="domcontentloaded")
+    for each in WIDE:
+        page.goto(f"{site.url}{each}.html", wait_until="domcontentloaded")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], each
 
 
@@ -53,9 +55,11 @@ def test_the_search_finds_a_page(open_page: Callable[..., Page], site: Site) -> 
     page = open_page("about:blank", apart=True)
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{site.url}index.html")
+    field = page.locator("input[role=combobox]")
+    field.wait_for(state="attached")  # else nothing would hear the click
     page.get_by_role("button", name="Search").first.click()
-    page.keyboard.type("cancel a transfer")
-    expect(page.get_by_role("link", name="Cancel a transfer").first).to_be_visible()
+    field.fill("cancel a transfer")
+    expect(page.locator("a", has_text="Cancel a transfer").first).to_be_visible()
     assert [url for url in asked if not url.startswith((site.url, "data:"))] == []
 
 
