@@ -16,6 +16,7 @@ from openapi_spec_validator import validate
 from ruamel.yaml import YAML
 
 from mod_progress.asgi import ProgressMiddleware
+from mod_progress.show.formats import FORMATS
 from tests.docs.site import ROOT
 from tests.web.browsing import serving
 from tests.web.pushing import serving_asgi
@@ -27,6 +28,9 @@ setup { module_load "mod_progress"; listen "127.0.0.1:0"; progress.ttl 600; }
 if req.path == "/progress" { progress.cancel; progress.show; }
 else if req.path == "/jsonp" { progress.show "jsonp"; }
 else if req.path == "/legacy" { progress.show "legacy"; }
+else if req.path == "/nginx" { progress.show "nginx"; }
+else if req.path == "/nginx.json" { progress.show "nginx.json"; }
+else if req.path == "/apache" { progress.show "apache"; }
 else if req.path == "/events" { progress.show "events"; }
 else if req.path == "/transfers/dump" { progress.show "dump"; }
 else if req.path == "/health" { progress.health; }
@@ -68,12 +72,18 @@ CASES = {
         Case("GET", "/jsonp?X-Progress-ID=done", "/progress", 200),
         Case("GET", "/legacy?X-Progress-ID=done", "/progress", 200),
         Case("GET", "/events?X-Progress-ID=done", "/progress", 200),
+        Case("GET", "/nginx?X-Progress-ID=done", "/progress", 200),
+        Case("GET", "/nginx.json?X-Progress-ID=failed", "/progress", 200),
+        Case("GET", "/apache?X-Progress-ID=failed", "/progress", 200),
     ],
     "middleware": [
         *SAME,
         Case("GET", "/progress?X-Progress-ID=done&format=jsonp", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=done&format=legacy", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=done&format=events", "/progress", 200),
+        Case("GET", "/progress?X-Progress-ID=done&format=nginx", "/progress", 200),
+        Case("GET", "/progress?X-Progress-ID=none&format=nginx.json", "/progress", 200),
+        Case("GET", "/progress?X-Progress-ID=done&format=apache", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=done&format=xml", "/progress", 400),
         Case("GET", "/progress?format=dump", "/transfers/dump", 200),
     ],
@@ -156,6 +166,12 @@ def check(status: int, media: str, body: bytes, operation: dict[str, Any]) -> No
 
 def test_the_contract_is_one_of_openapi() -> None:
     validate(CONTRACT)
+
+
+def test_the_contract_has_every_format() -> None:
+    parameters = CONTRACT["paths"]["/progress"]["get"]["parameters"]
+    (known,) = [each["schema"]["enum"] for each in parameters if each.get("name") == "format"]
+    assert known == list(FORMATS)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,12 @@ def test_the_navigation_has_every_page_and_no_other() -> None:
     assert all((ROOT / name).exists() for name in named - docs)
 
 
+def test_pictures_are_small() -> None:
+    pictures = [path for path in (ROOT / "docs").iterdir() if path.suffix in {".png", ".svg"}]
+    assert pictures
+    assert [path.name for path in pictures if path.stat().st_size > 150_000] == []
+
+
 @pytest.mark.parametrize("link", ["nowhere.md", "index.md#nowhere", "#nowhere"])
 def test_a_dead_link_fails(link: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "zensical.toml", tmp_path)
