@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -20,6 +20,18 @@ from mod_progress.show.formats import FORMATS
 from tests.docs.site import ROOT
 from tests.web.browsing import serving
 from tests.web.pushing import serving_asgi
+
+
+def load_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = load_script()
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(ROOT / "docs/openapi.yaml")
 
@@ -146,15 +158,9 @@ def fronts(gateway: str, middleware: str) -> dict[str, str]:
     return {"gateway": sent_to(gateway), "middleware": sent_to(middleware)}
 
 
-def resolve(part: dict[str, Any]) -> dict[str, Any]:
-    for name in part.get("$ref", "").split("/")[1:]:
-        part = CONTRACT[name] if part.get("$ref", "").startswith(f"#/{name}") else part[name]
-    return part
-
-
 def check(status: int, media: str, body: bytes, operation: dict[str, Any]) -> None:
     """Check that an answer is one of those that the contract has for this operation."""
-    response = resolve(operation["responses"][str(status)])
+    response = SCRIPT.resolve(CONTRACT, operation["responses"][str(status)])
     content = response.get("content", {})
     if not content:
         assert body == b""
@@ -188,16 +194,6 @@ def test_a_server_keeps_the_contract(fronts: dict[str, str], front: str, case: C
     check(found, media, body, CONTRACT["paths"][case.path][case.method.lower()])
 
 
-def pages() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    written: dict[str, str] = module.pages()
-    return written
-
-
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize("name", SCRIPT.pages())
 def test_a_written_page_is_up_to_date(name: str) -> None:
-    assert Path(ROOT / "docs" / name).read_text() == pages()[name], "run scripts/reference.py"
+    assert (ROOT / "docs" / name).read_text() == SCRIPT.pages()[name], "run scripts/reference.py"

@@ -60,5 +60,8 @@ def brake_before(port: int) -> Iterator[Brake]:
     """Run a brake before the server on this port."""
     with Brake(port) as brake:
         threading.Thread(target=brake.serve_forever, args=(0.01,), daemon=True).start()
-        yield brake
-        brake.shutdown()
+        try:
+            yield brake
+        finally:
+            brake.released.set()
+            brake.shutdown()

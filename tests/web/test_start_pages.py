@@ -126,6 +126,7 @@ def see_the_bar(page: Page, file: Path, brake: Brake) -> None:
     page.locator("input[type=file]").set_input_files(str(file))
     page.evaluate(LISTEN, RELEASE)
     page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/upload?*", timeout=PATIENCE * 1000)
     expect(page.locator("body")).to_contain_text(re.compile(r"film|\d bytes"))
     assert brake.released.is_set(), "the bar did not move"
 
