@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ PAGES = [
 ]
 
 _TITLE = re.compile(r' title="([^"]+)"')
-_ASSIGNMENTS = re.compile(r"^(?:\w+=\S+\s+)+")
+_ASSIGNMENT = re.compile(r"\w+=").match
 
 
 class Block(NamedTuple):
@@ -83,7 +84,7 @@ def words_of(command: str) -> Iterator[list[str]]:
     words: list[str] = []
     for word in [*lexer, ";"]:
         if set(word) <= set("|;&"):
-            yield shlex.split(_ASSIGNMENTS.sub("", shlex.join(words)))
+            yield list(dropwhile(_ASSIGNMENT, words))
             words = []
         else:
             words.append(word)

@@ -37,6 +37,9 @@ from tests.docs.blocks import BLOCKS, Block, blocks_in, words_of
 
 LANGUAGES = set("console css html js json jsx lighttpd nginx python sh ts yaml".split()) | {""}
 
+#: Those that are no files of a page to start from.
+PYTHON = [block for block in blocks_in("python") if not block.title]
+
 #: What `htpasswd -B` writes.
 PASSWORDS = "ann:$2y$05$" + "." * 53 + "\n"
 
@@ -51,8 +54,6 @@ http {{
     server {{ listen 127.0.0.1:1; {text} }}
 }}
 """
-
-each = pytest.mark.parametrize
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
@@ -79,19 +80,21 @@ def names() -> dict[str, Any]:
     }
 
 
-@each("page", sorted({block.page for block in blocks_in("python") if not block.title}))
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in blocks_in("python") if not block.title})
+)
 def test_python_runs(
     page: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    for block in blocks_in("python"):
-        if block.page == page and not block.title:
+    for block in PYTHON:
+        if block.page == page:
             names["app"] = APPS[block.heading]() if block.heading in APPS else _app
             code = "\n" * (block.line) + block.text
             exec(compile(code, page, "exec"), names)
 
 
-@each("block", blocks_in("lighttpd"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("lighttpd"), ids=str)
 def test_a_configuration_holds(block: Block, tmp_path: Path) -> None:
     (tmp_path / "passwords").write_text(PASSWORDS)
     text = block.text.replace('"/etc/mod_progress/passwords"', f'"{tmp_path}/passwords"')
@@ -102,7 +105,7 @@ def test_a_configuration_holds(block: Block, tmp_path: Path) -> None:
     assert errors == []
 
 
-@each("block", blocks_in("sh", "console"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("sh", "console"), ids=str)
 def test_a_shell_understands_it(block: Block) -> None:
     assert block.commands
     text = block.text if block.language == "sh" else "\n".join(block.commands)
@@ -110,7 +113,7 @@ def test_a_shell_understands_it(block: Block) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@each(
+@pytest.mark.parametrize(
     "block",
     [block for block in blocks_in("sh", "console") if "mod-progress " in block.text],
     ids=str,
@@ -130,14 +133,14 @@ def parse(name: str, words: list[str]) -> None:
     parser.parse(words)
 
 
-@each("block", blocks_in("js"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("js"), ids=str)
 def test_javascript_is_right(block: Block) -> None:
     command = ["node", "--input-type=module", "--check"]
     done = subprocess.run(command, input=block.text, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@each("block", blocks_in("nginx"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("nginx"), ids=str)
 def test_nginx_takes_it(block: Block, tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, text=block.text))
     command = ["nginx", "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
@@ -145,12 +148,12 @@ def test_nginx_takes_it(block: Block, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@each("block", blocks_in("json"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("json"), ids=str)
 def test_json_is_right(block: Block) -> None:
     json.loads(block.text)
 
 
-@each("block", blocks_in("yaml"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("yaml"), ids=str)
 def test_yaml_is_right(block: Block) -> None:
     assert YAML(typ="safe").load(block.text)
 

@@ -35,7 +35,7 @@ DROPZONE = Library("dropzone@6.3.5", "dist/dropzone-min.js", module=False)
 
 #: What a component of React is built with.
 REACT = ("react@19.3.1", "react-dom@19.3.1", "scheduler@0.28.0")
-ESBUILD = "@esbuild/linux-x64@0.28.2"
+ESBUILD = "esbuild-wasm@0.28.2"
 
 
 def fetch_packages(folder: Path) -> Path:
@@ -57,14 +57,14 @@ def pack(folder: Path, *packages: str) -> list[Path]:
 
 
 def bundle_react(source: str, folder: Path, work: Path) -> bytes:
-    """Return a script of a component and React, out of the packages in ``folder``."""
+    """Return a script of components in TypeScript and React, out of the packages in ``folder``."""
     modules = work / "node_modules"
     modules.mkdir()
     for package in REACT:
         (modules / package.partition("@")[0]).symlink_to(folder / package / "package")
-    (work / "app.jsx").write_text(source)
-    esbuild = folder / ESBUILD / "package" / "bin" / "esbuild"
+    (work / "app.tsx").write_text(source)
+    esbuild = folder / ESBUILD / "package/bin/esbuild"
     options = ["--bundle", "--jsx=automatic", "--preserve-symlinks"]
     define = '--define:process.env.NODE_ENV="production"'
-    command = [str(esbuild), "app.jsx", *options, define]
+    command = ["node", str(esbuild), "app.tsx", *options, define]
     return subprocess.run(command, cwd=work, check=True, capture_output=True).stdout
