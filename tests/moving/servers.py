@@ -1,0 +1,154 @@
+"""Theirs and ours, started with the files of a shape.
+
+The files are what a site would have. What differs on a test's machine (addresses, paths) is put in
+the place of the text that stands there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.doctor.running import running
+from tests.gateway.peers import MODULES, reserved_port
+from tests.gateway.serving import Serving
+
+SHAPES = Path(__file__).with_name("shapes")
+
+#: The address that each server listens on, in all files.
+LISTEN = "127.0.0.1:8080"
+
+#: The address of the gateway behind nginx.
+BEHIND = "127.0.0.1:8081"
+
+#: What surrounds the configuration of a site in nginx's own.
+_NGINX = """
+load_module /usr/lib/nginx/modules/ngx_http_uploadprogress_module.so;
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log;
+events {{}}
+http {{
+access_log off;
+client_body_temp_path {directory}/body;
+proxy_temp_path {directory}/proxy;
+fastcgi_temp_path {directory}/fastcgi;
+uwsgi_temp_path {directory}/uwsgi;
+scgi_temp_path {directory}/scgi;
+{site}
+}}
+"""
+
+#: The same for Apache's. With ListenCoresBucketsRatio it shares its port.
+_APACHE = """
+ServerRoot {directory}
+ServerName 127.0.0.1
+ListenCoresBucketsRatio 1000
+PidFile {directory}/apache.pid
+ErrorLog {directory}/apache.log
+DefaultRuntimeDir {directory}
+User www-data
+Group www-data
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule authz_host_module {modules}/mod_authz_host.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule upload_progress_module {modules}/mod_upload_progress.so
+ServerLimit 1
+StartServers 1
+ThreadsPerChild 20
+MinSpareThreads 1
+MaxSpareThreads 20
+MaxRequestWorkers 20
+{site}
+"""
+
+
+def make_site(directory: Path) -> dict[str, str]:
+    """Make the files that a site has; return their paths by those that stand for them."""
+    shutil.copy(SHAPES.with_name("index.php"), directory)
+    (directory / "index.html").write_text("the start")
+    (directory / "note.txt").write_text("a note")
+    subprocess.run(
+        ["htpasswd", "-cbBC4", directory / "passwords", "ann", "a password"],
+        check=True,
+        capture_output=True,
+    )
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    names = "-subj /CN=localhost -out cert.pem -keyout key.pem".split()
+    subprocess.run(command + names, check=True, capture_output=True, cwd=directory)
+    return {
+        "/var/www/html": str(directory),
+        "/var/spool/uploads": str(directory / "spool"),
+        "/etc/site/": f"{directory}/",
+        "/etc/ssl/site/": f"{directory}/",
+    }
+
+
+def fill(file: Path, places: Mapping[str, str]) -> str:
+    """Return the text of a file with this machine's addresses and paths."""
+    text = file.read_text()
+    for example, real in places.items():
+        text = text.replace(example, real)
+    return text
+
+
+@contextlib.contextmanager
+def nginx(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Start nginx with a site; yield its port."""
+    own = directory / "nginx.conf"
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        site = fill(file, places).replace("include ", "include /etc/nginx/")
+        site = site.replace(LISTEN, f"{address} reuseport", 1).replace(LISTEN, address)
+        own.write_text(_NGINX.format(directory=directory, site=site))
+        with running(["nginx", "-c", str(own), "-p", str(directory)], port, directory):
+            yield port
+
+
+@contextlib.contextmanager
+def apache(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Start Apache with a site; yield its port."""
+    own = directory / "apache.conf"
+    with reserved_port() as port:
+        site = fill(file, places).replace(LISTEN, f"127.0.0.1:{port}")
+        own.write_text(_APACHE.format(directory=directory, modules=MODULES, site=site))
+        with running(["apache2", "-f", str(own), "-D", "FOREGROUND"], port, directory):
+            yield port
+
+
+@contextlib.contextmanager
+def gateway(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Start ours with a site; yield its port."""
+    text = fill(file, {LISTEN: "127.0.0.1:0", BEHIND: "127.0.0.1:0", **places})
+    serving = Serving(directory, text)
+    try:
+        yield serving.port
+    finally:
+        serving.stop()
+
+
+@contextlib.contextmanager
+def theirs(shape: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Start the server that a shape comes from; yield its port."""
+    file = shape / "apache.conf"
+    start = apache if file.exists() else nginx
+    with start(file if file.exists() else shape / "nginx.conf", places, directory) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def ours(shape: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Start the gateway, and where a shape keeps nginx, nginx before it; yield the port."""
+    front = shape / "front.conf"
+    with gateway(shape / "site.conf", places, directory) as port:
+        if not front.exists():
+            yield port
+            return
+        with nginx(front, {BEHIND: f"127.0.0.1:{port}"}, directory) as port_of_front:
+            yield port_of_front
