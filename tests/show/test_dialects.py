@@ -6,6 +6,7 @@ import json
 import re
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -256,6 +257,19 @@ def test_the_end_that_is_expected_is_never_over(monkeypatch: pytest.MonkeyPatch)
     assert found["eta"] == 1_000_011
 
 
+def test_lighttpd_1_gives_xml() -> None:
+    found = ask("lighttpd1", b"X-Progress-ID=anything&callback=f", HALF)
+    assert dict(found.fields) == {
+        "Content-Type": "text/xml",
+        "Pragma": "no-cache",
+        "Expires": "Thu, 19 Nov 1981 08:52:00 GMT",
+        "Cache-Control": "no-store, no-cache, must-revalidate, post-check=0, pre-check=0",
+        "X-Content-Type-Options": "nosniff",
+    }
+    upload = ElementTree.fromstring(body_of(found))
+    assert [(part.tag, part.text) for part in upload] == [("size", "200000"), ("received", "50000")]
+
+
 COUNTS = st.integers(0, 2**63)
 
 
@@ -282,6 +296,16 @@ def test_every_transfer_is_told_in_every_dialect(snapshot: Snapshot, identifier:
     assert java.replace(b"'", b'"') == b"new Object(%b)\r\n" % json_of(said)
     for found in told, said:
         assert found["state"] in ("starting", "uploading", "done", "error")
+    assert xml_of(snapshot) == FORMATS["lighttpd1"].render(snapshot)
+
+
+def xml_of(snapshot: Snapshot) -> bytes:
+    """Write an answer as lighttpd 1's module does."""
+    if snapshot.state is not State.RUNNING:
+        return b"not in progress"
+    size = -1 if snapshot.request_size is None else snapshot.request_size
+    text = f"<upload><size>{size}</size><received>{snapshot.received}</received></upload>"
+    return b'<?xml version="1.0" encoding="iso-8859-1"?>' + text.encode()
 
 
 def json_of(said: dict[str, object]) -> bytes:

@@ -14,7 +14,7 @@ from tests.show.far_store import FarStore
 
 PAGE = "https://page.example"
 
-NAMES = "json, jsonp, legacy, events, nginx, nginx.json, nginx.java, nginx.jsonp, apache"
+NAMES = "json, jsonp, legacy, events, nginx, nginx.json, nginx.java, nginx.jsonp, apache, lighttpd1"
 
 
 def answer_to(asked: Question, **parameters: Any) -> Answer:

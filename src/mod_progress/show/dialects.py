@@ -1,4 +1,5 @@
-"""The dialects: answers as the upload progress modules of nginx (0.9.2) and of Apache (0.2) give.
+"""The dialects: answers as the upload progress modules of nginx (0.9.2), of Apache (0.2) and of
+lighttpd 1 (until 1.4.67) give.
 
 The bytes are those of the modules, so that their clients work unchanged. The modules report uploads
 alone, and tell less than a show does: until the end how much of the body is here, then how it went.
@@ -16,6 +17,12 @@ from mod_progress.transfer import FIRST_ERROR_STATUS, Snapshot, State
 NGINX_FIELDS = (("Expires", "Thu, 01 Jan 1970 00:00:01 GMT"), ("Cache-Control", "no-cache"))
 APACHE_FIELDS = (("Expires", "Mon, 28 Sep 1970 06:00:00 GMT"), ("Cache-Control", "no-cache"))
 
+LIGHTTPD1_FIELDS = (
+    ("Pragma", "no-cache"),
+    ("Expires", "Thu, 19 Nov 1981 08:52:00 GMT"),
+    ("Cache-Control", "no-store, no-cache, must-revalidate, post-check=0, pre-check=0"),
+)
+
 #: The query parameter that names the function to call.
 CALLBACK_PARAMETER = "callback"
 
@@ -27,7 +34,7 @@ APACHE_CALLBACK = re.compile(rb"[A-Za-z0-9._$]{1,64}")
 #: The status of a transfer that was cut: both modules say so of a client that has left.
 _CUT = 400
 
-#: What nginx's module says of a size that nobody knows.
+#: What the modules of nginx and lighttpd 1 say of a size that nobody knows.
 _NO_SIZE = -1
 
 _SECOND = 10**9
@@ -93,6 +100,19 @@ def _describe(snapshot: Snapshot, uuid: str) -> str:
         f'{{ "state": "uploading", "received": {received}, "size": {size}, "speed": {speed},'
         f' "started_at": {started}, "eta": {max(eta, now + 1)}, "uuid": {uuid} }}'
     )
+
+
+def render_lighttpd1(
+    snapshot: Snapshot, callback: bytes | None = None, identifier: str = ""
+) -> bytes:
+    """Render the XML of lighttpd 1's module, which forgets an upload at its end."""
+    if snapshot.state is not State.RUNNING:
+        return b"not in progress"
+    size = _NO_SIZE if snapshot.request_size is None else snapshot.request_size
+    return (
+        b'<?xml version="1.0" encoding="iso-8859-1"?>'
+        b"<upload><size>%d</size><received>%d</received></upload>"
+    ) % (size, snapshot.received)
 
 
 def _speed(received: int, seconds: int) -> int:

@@ -10,9 +10,11 @@ from mod_progress.options import OptionError
 from mod_progress.show.dialects import (
     APACHE_CALLBACK,
     APACHE_FIELDS,
+    LIGHTTPD1_FIELDS,
     NGINX_CALLBACK,
     NGINX_FIELDS,
     render_apache,
+    render_lighttpd1,
     render_nginx,
     render_nginx_java,
     render_nginx_json,
@@ -160,8 +162,10 @@ APACHE = _dialect(
     Dialect(APACHE_CALLBACK, _APACHE_CALL),
 )
 
+LIGHTTPD1 = _dialect("lighttpd1", "text/xml", render_lighttpd1, LIGHTTPD1_FIELDS, Dialect())
+
 #: The formats by name.
-FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY, EVENTS, *NGINX, APACHE)}
+FORMATS = {form.name: form for form in (JSON, JSONP, LEGACY, EVENTS, *NGINX, APACHE, LIGHTTPD1)}
 
 
 def find_format(name: object) -> Format:
