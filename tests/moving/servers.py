@@ -134,21 +134,31 @@ def gateway(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[
 
 
 @contextlib.contextmanager
+def web_server(
+    shape: Path, prefix: str, places: Mapping[str, str], directory: Path
+) -> Iterator[int | None]:
+    """Start nginx or Apache, if the shape has a file for one; yield its port."""
+    for start in (nginx, apache):
+        file = shape / f"{prefix}{start.__name__}.conf"
+        if file.exists():
+            with start(file, places, directory) as port:
+                yield port
+            return
+    yield None
+
+
+@contextlib.contextmanager
 def theirs(shape: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
     """Start the server that a shape comes from; yield its port."""
-    file = shape / "apache.conf"
-    start = apache if file.exists() else nginx
-    with start(file if file.exists() else shape / "nginx.conf", places, directory) as port:
+    with web_server(shape, "", places, directory) as port:
+        assert port is not None
         yield port
 
 
 @contextlib.contextmanager
 def ours(shape: Path, places: Mapping[str, str], directory: Path) -> Iterator[int]:
-    """Start the gateway, and where a shape keeps nginx, nginx before it; yield the port."""
-    front = shape / "front.conf"
+    """Start the gateway, and before it the server that a shape keeps; yield the port of both."""
     with gateway(shape / "site.conf", places, directory) as port:
-        if not front.exists():
-            yield port
-            return
-        with nginx(front, {BEHIND: f"127.0.0.1:{port}"}, directory) as port_of_front:
-            yield port_of_front
+        behind = {BEHIND: f"127.0.0.1:{port}"}
+        with web_server(shape, "front-", behind, directory) as front:
+            yield front or port

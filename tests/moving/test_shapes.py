@@ -121,6 +121,7 @@ SHAPES = [
         ),
     ),
     Shape("nginx-in-front", BY_QUERY, PROGRESS, asked=(Ask("/page?a=b", 200),)),
+    Shape("apache-in-front", BY_QUERY, PROGRESS, asked=(Ask("/page?a=b", 200),), counts=False),
     Shape(
         "apache-proxy",
         BY_QUERY,

@@ -14,9 +14,10 @@ from mod_progress.config.argument import Argument
 from mod_progress.config.conditions import ConditionCompiler
 from mod_progress.config.directives import Run, Table
 from mod_progress.config.draft import Draft, in_order
-from mod_progress.config.errors import ConfigError, Source, UnplacedError, nearest
+from mod_progress.config.errors import ConfigError, Source, UnplacedError
 from mod_progress.config.evaluation import errors_at, evaluate
 from mod_progress.config.files import File, find, read
+from mod_progress.config.other_servers import meant_directive
 from mod_progress.config.parser import DEEPEST, parse
 from mod_progress.config.scope import Failed, Scope
 from mod_progress.config.setups import SETUPS
@@ -179,7 +180,7 @@ class Compiler:
         else:
             known = (*SETUPS, *OPTIONS)
             message = f"there is no directive '{call.name}' for setup"
-            raise ConfigError(message, call.place, hint=nearest(call.name, known))
+            raise ConfigError(message, call.place, hint=meant_directive(call.name, known))
 
     def _action(self, call: tree.Call, context: Context) -> Action:
         if call.name in context.scope:
@@ -193,7 +194,7 @@ class Compiler:
             raise ConfigError(f"{call.name} belongs in setup", call.place)
         known = (*ACTIONS, *OPTIONS, *SETUPS, *context.scope.names(), *_KEYWORDS)
         message = f"there is no directive '{call.name}'"
-        raise ConfigError(message, call.place, hint=nearest(call.name, known))
+        raise ConfigError(message, call.place, hint=meant_directive(call.name, known))
 
     def _directive(self, table: Table[Run], call: tree.Call) -> Run:
         """Return what a directive does; raises `ConfigError` where its module is not loaded."""
