@@ -4,6 +4,7 @@
 - A configuration is checked as ``mod-progress check`` does. One without ``setup`` has all modules.
 - Shell is parsed by ``sh``, and the words of ``mod-progress`` by its own parser.
 - JavaScript is parsed by Node, nginx's configuration by nginx, JSON and YAML by their parsers.
+- Whole sites of other servers, on the pages about moving over, are started by ``tests/moving``.
 - HTML and CSS are opened in a browser, by ``tests/web/test_documented_html.py``. What belongs to
   another library, in JSX and TypeScript too, meets the real one in ``test_libraries.py`` and
   ``test_upload_libraries.py`` beside it.
@@ -37,6 +38,9 @@ from tests.docs.blocks import BLOCKS, Block, blocks_in, words_of
 
 LANGUAGES = set("console css html js json jsx lighttpd nginx python sh ts yaml".split()) | {""}
 
+#: Those of other servers' sites: Apache's, and lighttpd 1's as highlighters call it.
+OTHER_SERVERS = {"apache", "lighty"}
+
 #: Those that are no files of a page to start from.
 PYTHON = [block for block in blocks_in("python") if not block.title]
 
@@ -67,6 +71,11 @@ APPS: dict[str, Callable[[], Any]] = {
 }
 
 
+def without_sites(language: str) -> list[Block]:
+    """Return the blocks of a language without whole sites, which ``tests/moving`` starts."""
+    return [block for block in blocks_in(language) if not block.page.startswith("docs/moving-")]
+
+
 @pytest.fixture
 def names() -> dict[str, Any]:
     """What a reader has before the first block of a page."""
@@ -94,7 +103,7 @@ def test_python_runs(
             exec(compile(code, page, "exec"), names)
 
 
-@pytest.mark.parametrize("block", blocks_in("lighttpd"), ids=str)
+@pytest.mark.parametrize("block", without_sites("lighttpd"), ids=str)
 def test_a_configuration_holds(block: Block, tmp_path: Path) -> None:
     (tmp_path / "passwords").write_text(PASSWORDS)
     text = block.text.replace('"/etc/mod_progress/passwords"', f'"{tmp_path}/passwords"')
@@ -140,7 +149,7 @@ def test_javascript_is_right(block: Block) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("block", blocks_in("nginx"), ids=str)
+@pytest.mark.parametrize("block", without_sites("nginx"), ids=str)
 def test_nginx_takes_it(block: Block, tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, text=block.text))
     command = ["nginx", "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
@@ -159,7 +168,7 @@ def test_yaml_is_right(block: Block) -> None:
 
 
 def test_every_block_has_a_language_that_is_tried() -> None:
-    assert {block.language for block in BLOCKS} <= LANGUAGES
+    assert {block.language for block in BLOCKS} <= LANGUAGES | OTHER_SERVERS
 
 
 def test_what_has_no_language_is_no_code() -> None:

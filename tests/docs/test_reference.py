@@ -43,6 +43,7 @@ else if req.path == "/legacy" { progress.show "legacy"; }
 else if req.path == "/nginx" { progress.show "nginx"; }
 else if req.path == "/nginx.json" { progress.show "nginx.json"; }
 else if req.path == "/apache" { progress.show "apache"; }
+else if req.path == "/lighttpd1" { progress.show "lighttpd1"; }
 else if req.path == "/events" { progress.show "events"; }
 else if req.path == "/transfers/dump" { progress.show "dump"; }
 else if req.path == "/health" { progress.health; }
@@ -87,6 +88,7 @@ CASES = {
         Case("GET", "/nginx?X-Progress-ID=done", "/progress", 200),
         Case("GET", "/nginx.json?X-Progress-ID=failed", "/progress", 200),
         Case("GET", "/apache?X-Progress-ID=failed", "/progress", 200),
+        Case("GET", "/lighttpd1?X-Progress-ID=done", "/progress", 200),
     ],
     "middleware": [
         *SAME,
@@ -96,6 +98,7 @@ CASES = {
         Case("GET", "/progress?X-Progress-ID=done&format=nginx", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=none&format=nginx.json", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=done&format=apache", "/progress", 200),
+        Case("GET", "/progress?X-Progress-ID=none&format=lighttpd1", "/progress", 200),
         Case("GET", "/progress?X-Progress-ID=done&format=xml", "/progress", 400),
         Case("GET", "/progress?format=dump", "/transfers/dump", 200),
     ],
