@@ -16,11 +16,13 @@ from mod_progress.gateway.actions.tracking import Show, Track
 from mod_progress.gateway.backends.actions import Proxy
 from mod_progress.gateway.backends.http import HttpBackend
 from mod_progress.gateway.exchange import Exchange
+from mod_progress.gateway.limits import Limits
 from mod_progress.options import Options
 from mod_progress.show.answer import NO_IDENTIFIER
 from mod_progress.show.formats import FORMATS
 from tests.gateway.origin import Origin
 from tests.gateway.running import Gateway, eventually
+from tests.gateway.wire import FEEDS, Client
 
 RUNNING = (
     '{{"state": "running", "received": {}, "sent": 0, "request_size": {}, "response_size": 0}}'
@@ -191,6 +193,21 @@ def test_the_state_follows_the_status(site: Gateway, status: int, shown: Any) ->
         return bool(found == shown or found["state"] == shown)
 
     eventually(settled)
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_a_body_that_is_too_large_is_an_error(
+    gateway: Callable[..., Gateway], backend: Origin, feed: str
+) -> None:
+    """A page that polls has to learn why its upload was refused."""
+    action = If(at("/progress"), Show(), ActionList((Track(), Proxy(HttpBackend(backend.address)))))
+    site = gateway(action, limits=Limits(body_size=10, drain_time=1.0))
+    head = b"POST /status/200?X-Progress-ID=a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n"
+    with Client(site.port) as client:
+        client.send(head + b"hello world", feed)
+        assert client.answer().status == 413
+    eventually(lambda: site.show("a") == {"state": "error", "status": 413})
+    assert backend.received == []
 
 
 def test_a_dead_backend_is_502(gateway: Callable[..., Gateway]) -> None:

@@ -26,6 +26,9 @@ HALF = SIZE // 2
 #: What is sent between two polls, where the numbers are not true.
 PIECE = 9
 
+#: More than any of the sites takes.
+TOO_LARGE = 20 * 1024**3
+
 AUTHORIZED = {"Authorization": f"Basic {base64.b64encode(b'ann:a password').decode()}"}
 
 #: What differs from one moment to the next.
@@ -43,6 +46,14 @@ class Ask(NamedTuple):
     client: str = "127.0.0.1"
 
 
+class Refused(NamedTuple):
+    """An upload that both refuse with this status."""
+
+    status: int
+    size: int = SIZE
+    client: str = "127.0.0.1"
+
+
 class Shape(NamedTuple):
     """How the pages of a site use it."""
 
@@ -52,6 +63,7 @@ class Shape(NamedTuple):
     #: The header fields of every request.
     fields: dict[str, str] = {"Host": "shop.example"}  # noqa: RUF012
     asked: tuple[Ask, ...] = ()
+    refused: tuple[Refused, ...] = ()
     #: Whether their numbers are true while the body comes; docs/dialects.md says where not.
     counts: bool = True
     tls: bool = False
@@ -70,6 +82,7 @@ SHAPES = [
         f"/files/a?X-Progress-ID={ID}",
         PROGRESS,
         asked=(Ask("/files/a?b=c", 200), Ask("/other", 404)),
+        refused=(Refused(413, TOO_LARGE),),
         counts=False,
         tls=True,
     ),
@@ -80,7 +93,7 @@ SHAPES = [
         asked=(Ask("/some/page?a=b", 200), Ask("/note.txt", 200)),
     ),
     Shape("uwsgi", f"/new?a=b&X-Progress-ID={ID}", f"/upload/progress?X-Progress-ID={ID}"),
-    Shape("stored-body", BY_QUERY, PROGRESS),
+    Shape("stored-body", BY_QUERY, PROGRESS, refused=(Refused(413, TOO_LARGE),)),
     Shape(
         "allow-deny",
         BY_QUERY,
@@ -91,6 +104,7 @@ SHAPES = [
             Ask("/upload", 403, client="127.0.0.9"),
             Ask(PROGRESS, 403, client="127.0.0.9"),
         ),
+        refused=(Refused(403, client="127.0.0.2"), Refused(413, TOO_LARGE)),
     ),
     Shape(
         "basic-auth",
@@ -102,12 +116,14 @@ SHAPES = [
             Ask(PROGRESS, 401, {"Authorization": ""}),
             Ask("/upload", 401, {"Authorization": "Basic YW5uOndyb25n"}),
         ),
+        refused=(Refused(413, TOO_LARGE),),
     ),
     Shape(
         "sub-path",
         f"/app/upload?X-Progress-ID={ID}",
         f"/app/progress?X-Progress-ID={ID}",
         asked=(Ask("/app/", 200), Ask("/app/moved", 302), Ask("/note.txt", 200), Ask("/no", 404)),
+        refused=(Refused(413, TOO_LARGE),),
     ),
     Shape(
         "many-sites",
@@ -119,8 +135,15 @@ SHAPES = [
             Ask("/", 200, {"Host": "ann.users.example"}),
             Ask("/note.txt", 404, {"Host": "other.example"}),
         ),
+        refused=(Refused(413, TOO_LARGE),),
     ),
-    Shape("nginx-in-front", BY_QUERY, PROGRESS, asked=(Ask("/page?a=b", 200),)),
+    Shape(
+        "nginx-in-front",
+        BY_QUERY,
+        PROGRESS,
+        asked=(Ask("/page?a=b", 200),),
+        refused=(Refused(413, TOO_LARGE),),
+    ),
     Shape("apache-in-front", BY_QUERY, PROGRESS, asked=(Ask("/page?a=b", 200),), counts=False),
     Shape(
         "apache-proxy",
@@ -174,9 +197,9 @@ class Server(NamedTuple):
             connection.request("GET", ask.target, headers=fields)
             return said(connection.getresponse())
 
-    def poll(self) -> str:
+    def poll(self, identifier: str = ID) -> str:
         """Ask as most pages do: the id is in the query."""
-        return self.ask(Ask(self.shape.progress, 200)).text
+        return self.ask(Ask(self.shape.progress.replace(ID, identifier), 200)).text
 
     def polls(self) -> list[Said]:
         """Ask in both ways that pages have: the id in the query, and in the header."""
@@ -187,13 +210,16 @@ class Server(NamedTuple):
         ]
 
     @contextlib.contextmanager
-    def begin(self) -> Iterator[http.client.HTTPConnection]:
+    def begin(
+        self, identifier: str = ID, size: int = SIZE, client: str = "127.0.0.1"
+    ) -> Iterator[http.client.HTTPConnection]:
         """Send the head of an upload, as a page does."""
-        with self.connect() as connection:
-            connection.putrequest("POST", self.shape.upload, skip_host=True)
+        with self.connect(client) as connection:
+            target = self.shape.upload.replace(ID, identifier)
+            connection.putrequest("POST", target, skip_host=True)
             for name, value in self.shape.fields.items():
                 connection.putheader(name, value)
-            connection.putheader("Content-Length", str(SIZE))
+            connection.putheader("Content-Length", str(size))
             connection.putheader("Content-Type", "application/octet-stream")
             connection.endheaders()
             yield connection
@@ -280,6 +306,21 @@ def test_an_upload(pair: tuple[Server, Server]) -> None:
     states = [re.findall("starting|uploading|done", each.text) for each in told]
     assert states == [["starting"], ["starting"], ["uploading"], ["uploading"], ["done"], ["done"]]
     assert json.loads(answer.text)["body"] == hashlib.sha256(b"x" * SIZE).hexdigest()
+
+
+def refuse(server: Server, number: int, refused: Refused) -> str:
+    """Upload what is refused; return what a poll says of it."""
+    identifier = f"{number:032x}"
+    with server.begin(identifier, refused.size, refused.client) as connection:
+        assert connection.getresponse().status == refused.status
+    eventually(lambda: "error" in server.poll(identifier))
+    return server.poll(identifier)
+
+
+def test_uploads_that_are_refused(pair: tuple[Server, Server]) -> None:
+    refused = [*enumerate(pair[0].shape.refused)]
+    theirs, ours = ([refuse(server, *each) for each in refused] for server in pair)
+    assert ours == theirs
 
 
 def test_the_other_requests(pair: tuple[Server, Server]) -> None:

@@ -14,7 +14,7 @@ from mod_progress.gateway.http.heads import HEAD_END, Refusal
 from mod_progress.gateway.http.request import check_incomplete, parse_request
 from mod_progress.gateway.server.paced_client import PacedClient
 from mod_progress.gateway.state import ServerState
-from mod_progress.gateway.streams.body import request_body
+from mod_progress.gateway.streams.body import TOO_LARGE, request_body
 from mod_progress.gateway.streams.errors import Cut, Slow
 from mod_progress.gateway.streams.stream import NEVER
 
@@ -245,8 +245,15 @@ class Connection(PacedClient):
 
     def _act(self, exchange: Exchange) -> Awaitable[None] | None:
         self._host.action(exchange)
+        if exchange.body.remaining:
+            self._check_size(exchange)
         handler = exchange.handler or exchange.fallback or NOT_FOUND
         return handler.handle(exchange)
+
+    def _check_size(self, exchange: Exchange) -> None:
+        """Refuse a body that is too large: after the actions, so that its transfer tells of it."""
+        if 0 < self.limits.body_size < exchange.body.remaining:
+            raise Refusal(413, TOO_LARGE)
 
     async def _act_later(self, exchange: Exchange, postponed: Postponed) -> None:
         """Run the actions again, once the action that has postponed them need not wait any more."""

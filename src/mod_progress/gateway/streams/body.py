@@ -21,6 +21,9 @@ from mod_progress.gateway.streams.stream import Stream
 #: Called with the number of bytes that arrived.
 Count = Callable[[int], None]
 
+#: Why a body is refused (413).
+TOO_LARGE = "the body is too large"
+
 #: The most bytes that one read returns.
 _PIECE = 256 * 1024
 
@@ -101,7 +104,7 @@ class ChunkedBody(Body):
             self.stream.buffer.put_back(decoder.rest)
         self._room -= len(data)
         if self._room < 0:
-            raise Refusal(413, "the body is too large")
+            raise Refusal(413, TOO_LARGE)
         return self._counted(data)
 
     @property
@@ -161,11 +164,6 @@ class FileBody(Body):
 def request_body(stream: Stream, size: int | None, limit: int) -> Body:
     """Return the body of a request of ``size`` bytes, or of one that is chunked (None).
 
-    Raises `Refusal` (413) for more than ``limit`` bytes (0: any size); a chunked body does when it
-    is read.
+    Of a chunked body no more than ``limit`` bytes can be read (0: any number).
     """
-    if size is None:
-        return ChunkedBody(stream, limit)
-    if limit and size > limit:
-        raise Refusal(413, "the body is too large")
-    return Body(stream, size)
+    return ChunkedBody(stream, limit) if size is None else Body(stream, size)
