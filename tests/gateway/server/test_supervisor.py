@@ -51,7 +51,7 @@ def test_gateways_agree_on_redis(serve: Serve, origin: Origin, redis: RedisServe
 
     upload = Upload(by_directive, "a")
     eventually(lambda: agree(state="running", received=1_000_000))
-    assert redis.command("EXISTS", "mod_progress:v2:a") == "1"
+    assert redis.command("EXISTS", "mod_progress:v3:a") == "1"
     upload.client.close()
     eventually(lambda: agree(state="error", status=0))
     assert agree(state="error", status=0)
