@@ -1,5 +1,4 @@
-"""The dialects: answers as the upload progress modules of nginx (0.9.2), of Apache (0.2) and of
-lighttpd 1 (until 1.4.67) give.
+"""The dialects: answers as the modules of nginx (0.9.2), Apache (0.2) and lighttpd 1 (1.4.67) give.
 
 The bytes are those of the modules, so that their clients work unchanged. The modules report uploads
 alone, and tell less than a show does: until the end how much of the body is here, then how it went.
