@@ -301,7 +301,7 @@ def test_every_transfer_is_told_in_every_dialect(snapshot: Snapshot, identifier:
 
 def xml_of(snapshot: Snapshot) -> bytes:
     """Write an answer as lighttpd 1's module does."""
-    if snapshot.state is not State.RUNNING:
+    if snapshot.state is not State.RUNNING or snapshot.request_size == 0:
         return b"not in progress"
     size = -1 if snapshot.request_size is None else snapshot.request_size
     text = f"<upload><size>{size}</size><received>{snapshot.received}</received></upload>"

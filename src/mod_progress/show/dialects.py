@@ -105,9 +105,9 @@ def render_lighttpd1(
     snapshot: Snapshot, callback: bytes | None = None, identifier: str = ""
 ) -> bytes:
     """Render the XML of lighttpd 1's module, which forgets an upload at its end."""
-    if snapshot.state is not State.RUNNING:
-        return b"not in progress"
     size = _NO_SIZE if snapshot.request_size is None else snapshot.request_size
+    if snapshot.state is not State.RUNNING or not size:
+        return b"not in progress"
     return (
         b'<?xml version="1.0" encoding="iso-8859-1"?>'
         b"<upload><size>%d</size><received>%d</received></upload>"
