@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from tests.gateway.origin import Origin
 from tests.gateway.running import eventually
 from tests.gateway.serving import Serving
-from tests.stores.store_servers import free_port
+from tests.ports import free_port
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

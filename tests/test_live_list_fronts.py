@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.gateway.running import eventually
+from tests.ports import free_port
 from tests.servers.running import stop
 from tests.servers.watcher import ACCEPT, Watcher
 from tests.stores.store_servers import RedisServer
@@ -101,9 +102,8 @@ class Running(NamedTuple):
 
 @contextmanager
 def serving(name: str, directory: Path) -> Iterator[Running]:
-    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        listener.close()
+    with ExitStack() as stack:
+        port = free_port()
         redis = RedisServer(directory, "--bind", "127.0.0.1")
         if name == "gateway":
             redis.start()

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 DEADLINE = 60
 
@@ -41,12 +43,6 @@ http {{
 """
 LOCATION = "location {prefix} {{ {settings} proxy_pass http://127.0.0.1:{app_port}/; }}"
 PASSING = "proxy_request_buffering off;"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

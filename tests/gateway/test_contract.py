@@ -23,6 +23,7 @@ from mod_progress.show.formats import FORMATS
 from tests.gateway.origin import Origin
 from tests.gateway.running import Gateway, eventually
 from tests.gateway.wire import FEEDS, Client
+from tests.ports import free_port
 
 RUNNING = (
     '{{"state": "running", "received": {}, "sent": 0, "request_size": {}, "response_size": 0}}'
@@ -211,9 +212,7 @@ def test_a_body_that_is_too_large_is_an_error(
 
 
 def test_a_dead_backend_is_502(gateway: Callable[..., Gateway]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    site = start(gateway, f"127.0.0.1:{port}")
+    site = start(gateway, f"127.0.0.1:{free_port()}")
     assert site.request("POST", "/?X-Progress-ID=a", b"12345").status == 502
     eventually(lambda: site.show("a") == {"state": "error", "status": 502})
 

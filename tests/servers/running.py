@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
+
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 DEADLINE = 60
@@ -88,16 +90,17 @@ def serve(name: str, directory: Path) -> Iterator[Server]:
     }
     processes = PROCESSES.get(name, 1)
     with contextlib.ExitStack() as running:
-        listener = running.enter_context(socket.create_server(("127.0.0.1", 0)))
-        port = listener.getsockname()[1]
-        command, *arguments = SERVERS[name].format(port=port, fd=listener.fileno()).split()
-        if processes == 1:
-            listener.close()
+        port = free_port()
+        shared = []
+        if processes > 1:
+            listener = running.enter_context(socket.create_server(("127.0.0.1", port)))
+            shared = [listener.fileno()]
+        command, *arguments = SERVERS[name].format(port=port, fd=shared[0] if shared else 0).split()
         for _ in range(processes):
             process = subprocess.Popen(
                 [BIN / command, *arguments],
                 env=environment,
-                pass_fds=[listener.fileno()] if processes > 1 else [],
+                pass_fds=shared,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.servers.running import BIN, DEADLINE, stop
-from tests.stores.store_servers import eventually, free_port
+from tests.stores.store_servers import eventually
 
 _COMMON = """
 import re

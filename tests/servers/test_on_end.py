@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.servers.running import BIN, DEADLINE
-from tests.stores.store_servers import eventually, free_port
+from tests.stores.store_servers import eventually
 
 _COMMON = """
 import json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 
@@ -68,7 +67,6 @@ def test_a_child_process_has_no_lists(site: Site) -> None:
         os._exit(site.ticker.watched + len(site.lists._lists))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     viewer.stream.close()
-    gc.collect()
 
 
 @pytest.mark.parametrize(

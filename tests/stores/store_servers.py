@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from mod_progress.stores.contract import Store
 from mod_progress.stores.listing import MOST_LIMIT, Listing, Page, Query
 from mod_progress.transfer import Snapshot
+from tests.ports import free_port
 
 
 def look(store: Store, identifier: str) -> Snapshot:
@@ -45,12 +45,6 @@ def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class RedisServer:

@@ -16,9 +16,9 @@ from typing import IO
 from urllib.request import urlopen
 
 from tests.cli.running import COMMAND
-from tests.doctor.running import free_port
 from tests.doctor.running import running as running_server
 from tests.gateway.running import PATIENCE, eventually
+from tests.ports import free_port
 
 #: Bytes of an upload that a test sends itself.
 SIZE = 1_000_000

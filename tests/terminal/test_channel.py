@@ -18,9 +18,9 @@ from mod_progress.terminal.channel import Channel
 from mod_progress.terminal.client import open_client
 from mod_progress.terminal.show import PATIENCE, Show, ShowError
 from mod_progress.transfer import Snapshot
-from tests.doctor.running import free_port
 from tests.gateway.running import eventually
 from tests.gateway.serving import Serving
+from tests.ports import free_port
 from tests.terminal.odd_show import DONE, OddShow, Stream, event, odd_show, running
 from tests.terminal.running import SIZE, serving, uploading
 

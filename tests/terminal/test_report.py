@@ -22,6 +22,8 @@ SNAPSHOTS = st.one_of(
         st.none() | SIZES,
         SIZES,
         st.just(0),
+        started=st.just(0),
+        ended=st.just(0),
     ),
 )
 

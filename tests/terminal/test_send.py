@@ -14,9 +14,9 @@ import pytest
 
 from mod_progress.identifier import shared_form
 from tests.cli.running import COMMAND, assert_one_line, run
-from tests.doctor.running import free_port
 from tests.gateway.running import PATIENCE, eventually
 from tests.gateway.serving import Serving
+from tests.ports import free_port
 from tests.terminal.apps import HALF
 from tests.terminal.running import command, release, serving
 

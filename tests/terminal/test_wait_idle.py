@@ -11,8 +11,8 @@ import pytest
 from mod_progress.cli import main
 from mod_progress.terminal import wait_idle
 from tests.cli.running import run
-from tests.doctor.running import free_port
 from tests.gateway.serving import Serving
+from tests.ports import free_port
 from tests.terminal.running import command, serving, uploading
 
 SITE = """

@@ -13,8 +13,8 @@ import pytest
 
 from mod_progress.identifier import shared_form
 from tests.cli.running import COMMAND, assert_one_line, run
-from tests.doctor.running import free_port
 from tests.gateway.serving import Serving
+from tests.ports import free_port
 from tests.terminal.odd_show import odd_show, running
 from tests.terminal.running import SIZE, command, release, serving, uploading
 

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.gateway.running import eventually
+from tests.ports import free_port
 from tests.web.browsing import make_file, throttled
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -64,8 +64,7 @@ class Example(NamedTuple):
 
 def read_commands(program: Path) -> list[list[str]]:
     """Return what the docstring says to type, the server on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = str(free_port())
     text = ast.get_docstring(ast.parse(program.read_text())) or ""
     text = text.replace("8000", port).replace("1M", "100M")
     lines = [line for line in text.splitlines() if line.startswith("    ")]

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from playwright.sync_api import Page, expect
 
 from tests.docs.blocks import BLOCKS
 from tests.gateway.running import eventually
+from tests.ports import free_port
 from tests.web.brake import FREE, RELEASE, Brake, brake_before
 from tests.web.browsing import make_file
 
@@ -38,12 +38,6 @@ LISTEN = """release => addEventListener("progress", ({ detail }) => {
 
 #: Bytes of the file that curl sends.
 SIZE = 500_000
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Site:

@@ -14,7 +14,8 @@ from mod_progress.stores.redis.client import Client, Script
 from mod_progress.stores.redis.store import RedisStore
 from mod_progress.stores.totals import Totals
 from mod_progress.transfer import Snapshot, State
-from tests.stores.store_servers import RedisServer, eventually, free_port, listed, look, page
+from tests.ports import free_port
+from tests.stores.store_servers import RedisServer, eventually, listed, look, page
 from tests.stores.test_totals import ends
 
 RUNNING = Snapshot(State.RUNNING, 50, 7, 100, 7, 200)
