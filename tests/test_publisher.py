@@ -227,14 +227,14 @@ def test_the_details_are_published_and_published_again(open_tracker: Open) -> No
 
     def track_at(path: str) -> Transfer:
         query = b"X-Progress-ID=" + path.encode()
-        found = tracker.track("POST", query, None, 10, path=f"/to-{path}", peer="192.0.2.7")
+        found = tracker.track("POST", query, None, 10, path=f"/of{path}", peer="192.0.2.7")
         assert found is not None
         return found
 
     def are_listed() -> bool:
         entries = page(LocalStore("publisher"), Query()).entries
         found = {each.details for each in entries}
-        return found == {("POST", "/to-runs", "192.0.2.7"), ("POST", "/to-over", "192.0.2.7")}
+        return found == {("POST", "/ofruns", "192.0.2.7"), ("POST", "/ofover", "192.0.2.7")}
 
     track_at("runs")
     track_at("over").delivered()
