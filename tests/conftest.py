@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
 
+
+# coverage notes where each of its collectors was made, for its own debugging. It looks at all
+# modules for that, in each process that a test forks: half of the time of a worker's start.
+with suppress(ImportError):
+    from coverage import collector
+
+    vars(collector)["short_stack"] = lambda: ""
 
 #: Where the files are that take longest. They come first, so that none is left when all other
 #: processes have nothing to do.
