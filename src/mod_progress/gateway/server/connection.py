@@ -245,15 +245,11 @@ class Connection(PacedClient):
 
     def _act(self, exchange: Exchange) -> Awaitable[None] | None:
         self._host.action(exchange)
-        if exchange.body.remaining:
-            self._check_size(exchange)
-        handler = exchange.handler or exchange.fallback or NOT_FOUND
-        return handler.handle(exchange)
-
-    def _check_size(self, exchange: Exchange) -> None:
-        """Refuse a body that is too large: after the actions, so that its transfer tells of it."""
+        # Only after the actions, so that the body's transfer tells of it.
         if 0 < self.limits.body_size < exchange.body.remaining:
             raise Refusal(413, TOO_LARGE)
+        handler = exchange.handler or exchange.fallback or NOT_FOUND
+        return handler.handle(exchange)
 
     async def _act_later(self, exchange: Exchange, postponed: Postponed) -> None:
         """Run the actions again, once the action that has postponed them need not wait any more."""
