@@ -42,9 +42,10 @@ class Sender:
     def _answer(self, peer: Peer) -> None:
         end = "\r\n\r\n" if self.kind == "http" else ","
         peer.take_through(end.encode())
-        first = f"HTTP/1.1 {self.status} x" if self.kind == "http" else f"Status: {self.status}"
+        http = [f"HTTP/1.1 {self.status} x", "Connection: close"]
+        first = http if self.kind == "http" else [f"Status: {self.status}"]
         length = f"Content-Length: {len(self.body)}"
-        peer.send("\r\n".join([first, *self.fields, length, "", self.body]).encode())
+        peer.send("\r\n".join([*first, *self.fields, length, "", self.body]).encode())
         peer.end()
         peer.read_on()
 
