@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.doctor.running import running
 from tests.gateway.serving import Serving
 
-NGINX = """
+#: What surrounds the configuration of a site in nginx's own.
+AROUND_NGINX = """
 load_module /usr/lib/nginx/modules/ngx_http_uploadprogress_module.so;
 daemon off;
 master_process off;
@@ -19,12 +20,17 @@ error_log {directory}/nginx.log;
 events {{}}
 http {{
     access_log off;
-    client_max_body_size 1m;
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
+    {site}
+}}
+"""
+
+NGINX = """
+    client_max_body_size 1m;
     upload_progress uploads 1m;
     server {{
         listen 127.0.0.1:{port} reuseport;
@@ -38,18 +44,16 @@ http {{
         location = /nginx.java {{ report_uploads uploads; upload_progress_java_output; }}
         location = /nginx.jsonp {{ report_uploads uploads; upload_progress_jsonp_output; }}
     }}
-}}
 """
 
 #: Where Debian has Apache's modules.
 MODULES = "/usr/lib/apache2/modules"
 
-#: With ListenCoresBucketsRatio it shares its port.
-APACHE = """
+#: The same for Apache's. With ListenCoresBucketsRatio it shares its port.
+AROUND_APACHE = """
 ServerRoot {directory}
 ServerName 127.0.0.1
 ListenCoresBucketsRatio 1000
-Listen 127.0.0.1:{port}
 PidFile {directory}/apache.pid
 ErrorLog {directory}/apache.log
 DefaultRuntimeDir {directory}
@@ -57,6 +61,7 @@ User www-data
 Group www-data
 LoadModule mpm_event_module {modules}/mod_mpm_event.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule authz_host_module {modules}/mod_authz_host.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
 LoadModule upload_progress_module {modules}/mod_upload_progress.so
@@ -66,6 +71,11 @@ ThreadsPerChild 20
 MinSpareThreads 1
 MaxSpareThreads 20
 MaxRequestWorkers 20
+{site}
+"""
+
+APACHE = """
+Listen 127.0.0.1:{port}
 ProxyPass /apache !
 ProxyPass / http://{backend}/
 <Location />
@@ -106,7 +116,8 @@ def nginx(backend: str, directory: Path) -> Iterator[int]:
     """Put nginx in front of a backend; yield its port."""
     file = directory / "nginx.conf"
     with reserved_port() as port:
-        file.write_text(NGINX.format(directory=directory, port=port, backend=backend))
+        site = NGINX.format(port=port, backend=backend)
+        file.write_text(AROUND_NGINX.format(directory=directory, site=site))
         with running(["nginx", "-c", str(file), "-p", str(directory)], port, directory):
             yield port
 
@@ -116,9 +127,8 @@ def apache(backend: str, directory: Path) -> Iterator[int]:
     """Put Apache in front of a backend; yield its port."""
     file = directory / "apache.conf"
     with reserved_port() as port:
-        file.write_text(
-            APACHE.format(directory=directory, port=port, backend=backend, modules=MODULES)
-        )
+        site = APACHE.format(port=port, backend=backend)
+        file.write_text(AROUND_APACHE.format(directory=directory, modules=MODULES, site=site))
         with running(["apache2", "-f", str(file), "-D", "FOREGROUND"], port, directory):
             yield port
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.doctor.running import running
-from tests.gateway.peers import MODULES, reserved_port
+from tests.gateway.peers import AROUND_APACHE, AROUND_NGINX, MODULES, reserved_port
 from tests.gateway.serving import Serving
 
 SHAPES = Path(__file__).with_name("shapes")
@@ -23,50 +23,6 @@ LISTEN = "127.0.0.1:8080"
 
 #: The address of the gateway behind nginx.
 BEHIND = "127.0.0.1:8081"
-
-#: What surrounds the configuration of a site in nginx's own.
-_NGINX = """
-load_module /usr/lib/nginx/modules/ngx_http_uploadprogress_module.so;
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log;
-events {{}}
-http {{
-access_log off;
-client_body_temp_path {directory}/body;
-proxy_temp_path {directory}/proxy;
-fastcgi_temp_path {directory}/fastcgi;
-uwsgi_temp_path {directory}/uwsgi;
-scgi_temp_path {directory}/scgi;
-{site}
-}}
-"""
-
-#: The same for Apache's. With ListenCoresBucketsRatio it shares its port.
-_APACHE = """
-ServerRoot {directory}
-ServerName 127.0.0.1
-ListenCoresBucketsRatio 1000
-PidFile {directory}/apache.pid
-ErrorLog {directory}/apache.log
-DefaultRuntimeDir {directory}
-User www-data
-Group www-data
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule authz_host_module {modules}/mod_authz_host.so
-LoadModule proxy_module {modules}/mod_proxy.so
-LoadModule proxy_http_module {modules}/mod_proxy_http.so
-LoadModule upload_progress_module {modules}/mod_upload_progress.so
-ServerLimit 1
-StartServers 1
-ThreadsPerChild 20
-MinSpareThreads 1
-MaxSpareThreads 20
-MaxRequestWorkers 20
-{site}
-"""
 
 
 def make_site(directory: Path) -> dict[str, str]:
@@ -106,7 +62,7 @@ def nginx(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[in
         address = f"127.0.0.1:{port}"
         site = fill(file, places).replace("include ", "include /etc/nginx/")
         site = site.replace(LISTEN, f"{address} reuseport", 1).replace(LISTEN, address)
-        own.write_text(_NGINX.format(directory=directory, site=site))
+        own.write_text(AROUND_NGINX.format(directory=directory, site=site))
         with running(["nginx", "-c", str(own), "-p", str(directory)], port, directory):
             yield port
 
@@ -117,7 +73,7 @@ def apache(file: Path, places: Mapping[str, str], directory: Path) -> Iterator[i
     own = directory / "apache.conf"
     with reserved_port() as port:
         site = fill(file, places).replace(LISTEN, f"127.0.0.1:{port}")
-        own.write_text(_APACHE.format(directory=directory, modules=MODULES, site=site))
+        own.write_text(AROUND_APACHE.format(directory=directory, modules=MODULES, site=site))
         with running(["apache2", "-f", str(own), "-D", "FOREGROUND"], port, directory):
             yield port
 

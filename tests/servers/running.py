@@ -110,6 +110,31 @@ def serve(name: str, directory: Path) -> Iterator[Server]:
         yield Server(name, origin, directory)
 
 
+@contextlib.contextmanager
+def serve_code(
+    code: str, module: str, command: str, directory: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a server with an app of a test's own; yield it and its port, before it answers.
+
+    ``code`` becomes the ``module`` that ``command`` names.
+    """
+    (directory / f"{module}.py").write_text(code)
+    port = free_port()
+    program, *arguments = command.format(port=port).split()
+    process = subprocess.Popen(
+        [BIN / program, *arguments],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(directory), "XDG_RUNTIME_DIR": str(directory)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process, port
+    finally:
+        stop(process)
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server, and whatever it started and leaves behind."""
     process.terminate()

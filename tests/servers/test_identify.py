@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.ports import free_port
-from tests.servers.running import BIN, DEADLINE, stop
+from tests.servers.running import DEADLINE, serve_code
 from tests.stores.store_servers import eventually
 
 _COMMON = """
@@ -68,37 +65,26 @@ IDENTIFIER, ENCODED = "own~a+b&c=d%e", "own~a+b&c=d%25e"
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_upload_whose_id_is_in_the_path(name: str, tmp_path: Path) -> None:
     code, command = SERVERS[name]
-    (tmp_path / "named_app.py").write_text(code)
-    port = free_port()
-    program, *arguments = command.format(port=port).split()
-    process = subprocess.Popen(
-        [BIN / program, *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+    with (
+        serve_code(code, "named_app", command, tmp_path) as (_, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
 
-            def shown(member: str) -> object:
-                parameters = {"X-Progress-ID": IDENTIFIER}
-                try:
-                    return client.get("/progress", params=parameters).json().get(member)
-                except httpx.TransportError:
-                    return None
+        def shown(member: str) -> object:
+            parameters = {"X-Progress-ID": IDENTIFIER}
+            try:
+                return client.get("/progress", params=parameters).json().get(member)
+            except httpx.TransportError:
+                return None
 
-            eventually(lambda: shown("state") == "unknown", DEADLINE)
-            with socket.create_connection(("127.0.0.1", port), DEADLINE) as upload:
-                fields = f"Host: a\r\nConnection: close\r\nContent-Length: {SIZE}\r\n"
-                head = f"POST /node/x-progress-id:{ENCODED} HTTP/1.1\r\n{fields}\r\n"
-                upload.sendall(head.encode() + HALF)
-                eventually(lambda: shown("received") not in (None, 0), DEADLINE)
-                assert shown("state") == "running"
-                upload.sendall(HALF)
-                answer = b"".join(iter(lambda: upload.recv(65536), b""))
-                assert answer.startswith(b"HTTP/1.1 201")
-            eventually(lambda: shown("state") == "done", DEADLINE)
-    finally:
-        stop(process)
+        eventually(lambda: shown("state") == "unknown", DEADLINE)
+        with socket.create_connection(("127.0.0.1", port), DEADLINE) as upload:
+            fields = f"Host: a\r\nConnection: close\r\nContent-Length: {SIZE}\r\n"
+            head = f"POST /node/x-progress-id:{ENCODED} HTTP/1.1\r\n{fields}\r\n"
+            upload.sendall(head.encode() + HALF)
+            eventually(lambda: shown("received") not in (None, 0), DEADLINE)
+            assert shown("state") == "running"
+            upload.sendall(HALF)
+            answer = b"".join(iter(lambda: upload.recv(65536), b""))
+            assert answer.startswith(b"HTTP/1.1 201")
+        eventually(lambda: shown("state") == "done", DEADLINE)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.ports import free_port
-from tests.servers.running import BIN, DEADLINE
+from tests.servers.running import DEADLINE, serve_code
 from tests.stores.store_servers import eventually
 
 _COMMON = """
@@ -77,17 +74,7 @@ SERVERS = {
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_app_is_told_until_its_process_ends(name: str, tmp_path: Path) -> None:
     code, command = SERVERS[name]
-    (tmp_path / "told_app.py").write_text(code)
-    port = free_port()
-    program, *arguments = command.format(port=port).split()
-    process = subprocess.Popen(
-        [BIN / program, *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with serve_code(code, "told_app", command, tmp_path) as (process, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
             eventually(lambda: answers(client), DEADLINE)
             worker = client.post("/up?X-Progress-ID=a", content=bytes(9)).text
@@ -106,9 +93,6 @@ def test_an_app_is_told_until_its_process_ends(name: str, tmp_path: Path) -> Non
         process.terminate()
         process.wait(DEADLINE)
         assert {each["path"] for _, each in told(tmp_path)} == {"/up", *waiting}
-    finally:
-        process.kill()
-        process.wait()
 
 
 def answers(client: httpx.Client) -> bool:
